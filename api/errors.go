@@ -1,0 +1,172 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Error is a failure to be told to a client in its own API's shape.
+type Error struct {
+	// Status is the HTTP status, from which every shape derives its own type.
+	Status int
+	// Code is OpenAI's machine-readable code, such as "model_not_found". The
+	// other formats have no place for it.
+	Code string
+	// Message is for the person who reads it. It is a sentence that says what
+	// to do, and holds no secret.
+	Message string
+}
+
+// ErrorBody is the body of an error answer in the format a.
+func (a API) ErrorBody(e Error) []byte {
+	switch a {
+	case Messages:
+		return messagesError(e)
+	case Gemini:
+		return geminiError(e)
+	default:
+		return openAIError(e)
+	}
+}
+
+// ErrorEvent is the event that ends a stream of the format a after it has
+// begun. The sequence number is that of the event in its stream, which only
+// Responses carries.
+func (a API) ErrorEvent(e Error, sequence int64) []byte {
+	switch a {
+	case Messages:
+		return event("error", messagesError(e))
+	case Responses:
+		return event("error", responsesError(e, sequence))
+	default:
+		return event("", a.ErrorBody(e))
+	}
+}
+
+func event(name string, data []byte) []byte {
+	var out []byte
+	if name != "" {
+		out = append(out, "event: "+name+"\n"...)
+	}
+	out = append(out, "data: "...)
+	out = append(out, data...)
+	return append(out, "\n\n"...)
+}
+
+func openAIError(e Error) []byte {
+	return append(append([]byte(`{"error":`), openAIErrorObject(e)...), '}')
+}
+
+func openAIErrorObject(e Error) []byte {
+	out := append([]byte(`{"message":`), quote(e.Message)...)
+	out = append(append(out, `,"type":`...), quote(openAIType(e.Status))...)
+	out = append(out, `,"param":null,"code":`...)
+	if e.Code == "" {
+		out = append(out, "null"...)
+	} else {
+		out = append(out, quote(e.Code)...)
+	}
+	return append(out, '}')
+}
+
+// responsesError is the `error` event of a Responses stream, which unlike the
+// body of an error answer is flat and numbered.
+// https://platform.openai.com/docs/api-reference/responses-streaming/error
+func responsesError(e Error, sequence int64) []byte {
+	code := e.Code
+	if code == "" {
+		code = openAIType(e.Status)
+	}
+	out := append([]byte(`{"type":"error","code":`), quote(code)...)
+	out = append(append(out, `,"message":`...), quote(e.Message)...)
+	out = append(out, `,"param":null,"sequence_number":`...)
+	return append(strconv.AppendInt(out, sequence, 10), '}')
+}
+
+func messagesError(e Error) []byte {
+	out := append([]byte(`{"type":"error","error":{"type":`), quote(messagesType(e.Status))...)
+	out = append(append(out, `,"message":`...), quote(e.Message)...)
+	return append(out, `}}`...)
+}
+
+func geminiError(e Error) []byte {
+	out := strconv.AppendInt([]byte(`{"error":{"code":`), int64(e.Status), 10)
+	out = append(append(out, `,"message":`...), quote(e.Message)...)
+	out = append(append(out, `,"status":`...), quote(geminiStatus(e.Status))...)
+	return append(out, `}}`...)
+}
+
+// quote is s as a JSON string. Marshalling a string cannot fail: what is not
+// UTF-8 becomes U+FFFD.
+func quote(s string) []byte {
+	b, _ := json.Marshal(s)
+	return b
+}
+
+// openAIType follows https://platform.openai.com/docs/guides/error-codes.
+func openAIType(status int) string {
+	switch {
+	case status == http.StatusUnauthorized:
+		return "authentication_error"
+	case status == http.StatusForbidden:
+		return "permission_error"
+	case status == http.StatusTooManyRequests:
+		return "rate_limit_error"
+	case status >= 500:
+		return "server_error"
+	default:
+		return "invalid_request_error"
+	}
+}
+
+// messagesType follows https://docs.anthropic.com/en/api/errors.
+func messagesType(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "authentication_error"
+	case http.StatusForbidden:
+		return "permission_error"
+	case http.StatusNotFound:
+		return "not_found_error"
+	case http.StatusRequestEntityTooLarge:
+		return "request_too_large"
+	case http.StatusTooManyRequests:
+		return "rate_limit_error"
+	case http.StatusServiceUnavailable, 529:
+		return "overloaded_error"
+	case http.StatusGatewayTimeout:
+		return "timeout_error"
+	}
+	if status >= 500 {
+		return "api_error"
+	}
+	return "invalid_request_error"
+}
+
+// geminiStatus follows the canonical codes of
+// https://cloud.google.com/apis/design/errors.
+func geminiStatus(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "UNAUTHENTICATED"
+	case http.StatusForbidden:
+		return "PERMISSION_DENIED"
+	case http.StatusNotFound:
+		return "NOT_FOUND"
+	case http.StatusConflict:
+		return "ABORTED"
+	case http.StatusTooManyRequests:
+		return "RESOURCE_EXHAUSTED"
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return "UNAVAILABLE"
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
+		return "DEADLINE_EXCEEDED"
+	case http.StatusNotImplemented, http.StatusMethodNotAllowed:
+		return "UNIMPLEMENTED"
+	}
+	if status >= 500 {
+		return "INTERNAL"
+	}
+	return "INVALID_ARGUMENT"
+}

@@ -1,0 +1,148 @@
+package sse_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/api/sse"
+)
+
+type event struct{ raw, name, data string }
+
+func readAll(r io.Reader) ([]event, error) {
+	reader := sse.NewReader(r)
+	var events []event
+	for {
+		ev, err := reader.Next()
+		if err != nil {
+			return events, err
+		}
+		events = append(events, event{string(ev.Raw), string(ev.Name), string(ev.Data)})
+	}
+}
+
+func TestNext(t *testing.T) {
+	f := func(stream string, want ...event) {
+		t.Helper()
+		for name, src := range map[string]io.Reader{
+			"whole":       strings.NewReader(stream),
+			"byte a time": iotest.OneByteReader(strings.NewReader(stream)),
+			"data+EOF":    iotest.DataErrReader(strings.NewReader(stream)),
+		} {
+			got, err := readAll(src)
+			require.ErrorIs(t, err, io.EOF, name)
+			require.Equal(t, want, got, name)
+		}
+	}
+	f("")
+	f("\n\r\n\n")
+	f("data: a\n\n", event{"data: a\n\n", "", "a"})
+	f("data:a\r\n\r\ndata: b\r\n\r\n", event{"data:a\r\n\r\n", "", "a"}, event{"data: b\r\n\r\n", "", "b"})
+	f("event: ping\ndata: {}\n\n: keep-alive\n\ndata: [DONE]\n\n",
+		event{"event: ping\ndata: {}\n\n", "ping", "{}"}, event{": keep-alive\n\n", "", ""}, event{"data: [DONE]\n\n", "", "[DONE]"})
+	f("data: one\ndata: two\ndata\n\n", event{"data: one\ndata: two\ndata\n\n", "", "one\ntwo\n"})
+	f("data: no blank line", event{"data: no blank line", "", "no blank line"})
+	f("data: a\n\n\n\ndata: b\n\n", event{"data: a\n\n", "", "a"}, event{"\n\ndata: b\n\n", "", "b"})
+	f("id: 7\nretry: 10\ndata:  two spaces\n\n", event{"id: 7\nretry: 10\ndata:  two spaces\n\n", "", " two spaces"})
+	f("data: caf\u00e9 \U0001f600\n\n", event{"data: caf\u00e9 \U0001f600\n\n", "", "caf\u00e9 \U0001f600"})
+}
+
+func TestByteOrderMark(t *testing.T) {
+	got, err := readAll(strings.NewReader("\xef\xbb\xbfdata: a\n\n"))
+	require.ErrorIs(t, err, io.EOF)
+	require.Len(t, got, 1)
+	require.Equal(t, "a", got[0].data)
+}
+
+func TestUnfinishedEventIsDroppedOnError(t *testing.T) {
+	reset := errors.New("connection reset")
+	got, err := readAll(io.MultiReader(strings.NewReader("data: a\n\ndata: hal"), iotest.ErrReader(reset)))
+	require.ErrorIs(t, err, reset)
+	require.Equal(t, []event{{"data: a\n\n", "", "a"}}, got)
+}
+
+func TestLargeEvents(t *testing.T) {
+	image := strings.Repeat("x", 3<<20)
+	stream := "data: a\n\ndata: " + image + "\n\ndata: b\n\n"
+	got, err := readAll(strings.NewReader(stream))
+	require.ErrorIs(t, err, io.EOF)
+	require.Len(t, got, 3)
+	require.Equal(t, image, got[1].data)
+
+	_, err = readAll(endless{})
+	require.ErrorIs(t, err, sse.ErrTooLarge)
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+// What a stream holds does not depend on what flowed through it.
+func TestBufferIsGivenBack(t *testing.T) {
+	large := "data: " + strings.Repeat("x", 1<<20) + "\n\n"
+	small := strings.Repeat("data: y\n\n", 1000)
+	reader := sse.NewReader(strings.NewReader(large + small))
+	for range 1001 {
+		_, err := reader.Next()
+		require.NoError(t, err)
+	}
+	require.LessOrEqual(t, reader.Held(), 64<<10)
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add([]byte("event: a\r\ndata: b\r\n\r\n: c\n\ndata\n\ndata: x"), uint8(3))
+	f.Fuzz(func(t *testing.T, stream []byte, chunk uint8) {
+		whole, err := readAll(bytes.NewReader(stream))
+		require.ErrorIs(t, err, io.EOF)
+		cut, err := readAll(&chunked{stream, int(chunk)%7 + 1})
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, whole, cut, "how a stream is cut into reads must not matter")
+
+		var raw strings.Builder
+		for _, ev := range whole {
+			raw.WriteString(ev.raw)
+		}
+		if !bytes.HasPrefix(stream, []byte("\xef\xbb\xbf")) {
+			require.Equal(t, strings.TrimSpace(string(stream)), strings.TrimSpace(raw.String()), "no byte is lost")
+		}
+	})
+}
+
+type chunked struct {
+	rest []byte
+	size int
+}
+
+func (c *chunked) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, c.rest[:min(c.size, len(c.rest))])
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+func BenchmarkNext(b *testing.B) {
+	stream := []byte(strings.Repeat(`data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}`+"\n\n", 1000))
+	b.ReportAllocs()
+	b.SetBytes(int64(len(stream)))
+	for b.Loop() {
+		reader := sse.NewReader(bytes.NewReader(stream))
+		for {
+			if _, err := reader.Next(); err != nil {
+				break
+			}
+		}
+	}
+}

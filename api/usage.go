@@ -1,0 +1,26 @@
+package api
+
+// Usage counts the tokens of one exchange in disjoint classes, so that adding
+// them never counts a token twice. The wire formats differ: OpenAI's input
+// includes cached tokens and its output includes reasoning, Anthropic's input
+// excludes both cache classes, Gemini's candidates exclude thoughts.
+type Usage struct {
+	// Input is the prompt's tokens that no cache served or stored.
+	Input int64
+	// CacheRead is the prompt's tokens read from a cache.
+	CacheRead int64
+	// CacheWrite is the prompt's tokens written to a cache.
+	CacheWrite int64
+	// Output is the answer's tokens without the reasoning.
+	Output int64
+	// Reasoning is the tokens spent thinking, billed as output. Providers that
+	// do not tell them apart, Anthropic among them, leave it 0 and count them
+	// in Output.
+	Reasoning int64
+	// Known says that the provider sent a usage at all: without it every
+	// class is unknown, which is not zero.
+	Known bool
+}
+
+// Generated is the number of tokens that the model produced.
+func (u Usage) Generated() int64 { return u.Output + u.Reasoning }
