@@ -39,6 +39,12 @@ func (a API) ErrorEvent(e Error, sequence int64) []byte {
 		return event("error", messagesError(e))
 	case Responses:
 		return event("error", responsesError(e, sequence))
+	case Gemini:
+		// Google's own SDK ignores an error in an event and throws at a bare
+		// JSON text that follows it; every other reader of event streams does
+		// the reverse.
+		body := geminiError(e)
+		return append(event("", body), body...)
 	default:
 		return event("", a.ErrorBody(e))
 	}
@@ -70,9 +76,9 @@ func openAIErrorObject(e Error) []byte {
 	return append(out, '}')
 }
 
-// responsesError is the `error` event of a Responses stream, which unlike the
-// body of an error answer is flat and numbered.
-// https://platform.openai.com/docs/api-reference/responses-streaming/error
+// responsesError is the `error` event of a Responses stream. The reference has
+// it flat, https://platform.openai.com/docs/api-reference/responses-streaming/error,
+// but OpenAI's SDKs throw only where an `error` member stands, so it has both.
 func responsesError(e Error, sequence int64) []byte {
 	code := e.Code
 	if code == "" {
@@ -81,7 +87,8 @@ func responsesError(e Error, sequence int64) []byte {
 	out := append([]byte(`{"type":"error","code":`), quote(code)...)
 	out = append(append(out, `,"message":`...), quote(e.Message)...)
 	out = append(out, `,"param":null,"sequence_number":`...)
-	return append(strconv.AppendInt(out, sequence, 10), '}')
+	out = strconv.AppendInt(out, sequence, 10)
+	return append(append(append(out, `,"error":`...), openAIErrorObject(e)...), '}')
 }
 
 func messagesError(e Error) []byte {

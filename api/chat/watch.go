@@ -1,0 +1,88 @@
+// Package chat is the format of OpenAI's Chat Completions, which most providers
+// speak: https://platform.openai.com/docs/api-reference/chat.
+package chat
+
+import (
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/openai"
+)
+
+// Watcher watches a chat completion, streamed or whole.
+type Watcher struct {
+	usage api.Usage
+}
+
+// Event implements api.Watcher.
+func (w *Watcher) Event(_, data []byte) api.Signs {
+	if data == nil {
+		return api.Signs{}
+	}
+	if string(data) == "[DONE]" {
+		return api.Signs{Finished: true}
+	}
+	var signs api.Signs
+	hasUsage, hasChoice := false, false
+	it := jsonscan.Object(data)
+	for it.Next() {
+		switch string(it.Key) {
+		case "error":
+			signs.Failed = signs.Failed || !api.Empty(it.Value())
+		case "usage":
+			hasUsage = !api.Empty(it.Value())
+			w.usage = openai.Usage(it.Value(), w.usage)
+		case "choices":
+			choices := jsonscan.Array(it.Value())
+			for choices.Next() {
+				hasChoice = true
+				choice(choices.Value(), &signs)
+			}
+		}
+	}
+	signs.UsageOnly = hasUsage && !hasChoice
+	return signs
+}
+
+// choice looks at one choice of a chunk. Reasoning goes by several names:
+// DeepSeek's reasoning_content, OpenRouter's reasoning and reasoning_details.
+func choice(raw []byte, signs *api.Signs) {
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		switch string(it.Key) {
+		case "finish_reason":
+			if !api.Empty(it.Value()) {
+				signs.Content, signs.Finished = true, true
+			}
+		case "delta":
+			delta := jsonscan.Object(it.Value())
+			for delta.Next() {
+				if string(delta.Key) != "role" && !api.Empty(delta.Value()) {
+					signs.Content = true
+				}
+			}
+		}
+	}
+}
+
+// Answer implements api.Watcher.
+func (w *Watcher) Answer(body []byte) api.Signs {
+	var signs api.Signs
+	it := jsonscan.Object(body)
+	for it.Next() {
+		switch string(it.Key) {
+		case "error":
+			signs.Failed = signs.Failed || !api.Empty(it.Value())
+		case "usage":
+			w.usage = openai.Usage(it.Value(), w.usage)
+		case "choices":
+			signs.Content, signs.Finished = true, true
+		}
+	}
+	return signs
+}
+
+// Usage implements api.Watcher.
+func (w *Watcher) Usage() api.Usage { return w.usage }
+
+// Interface guard
+var _ api.Watcher = (*Watcher)(nil)

@@ -1,0 +1,100 @@
+// Package gemini is the format of Google's Gemini API:
+// https://ai.google.dev/api/generate-content.
+package gemini
+
+import (
+	"encoding/json"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// Watcher watches what generateContent and its siblings answer.
+type Watcher struct {
+	usage api.Usage
+}
+
+// Event implements api.Watcher.
+func (w *Watcher) Event(_, data []byte) api.Signs {
+	var signs api.Signs
+	it := jsonscan.Object(data)
+	for it.Next() {
+		switch string(it.Key) {
+		case "error":
+			signs.Failed = signs.Failed || !api.Empty(it.Value())
+		case "usageMetadata":
+			w.read(it.Value())
+		case "promptFeedback":
+			// A blocked prompt has no candidates: this is the whole answer.
+			if !api.Empty(jsonscan.Member(it.Value(), "blockReason")) {
+				signs.Content, signs.Finished = true, true
+			}
+		case "candidates":
+			candidates := jsonscan.Array(it.Value())
+			for candidates.Next() {
+				candidate(candidates.Value(), &signs)
+			}
+		}
+	}
+	return signs
+}
+
+func candidate(raw []byte, signs *api.Signs) {
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		switch string(it.Key) {
+		case "finishReason":
+			if !api.Empty(it.Value()) {
+				signs.Content, signs.Finished = true, true
+			}
+		case "content":
+			parts := jsonscan.Array(jsonscan.Member(it.Value(), "parts"))
+			for parts.Next() {
+				part := jsonscan.Object(parts.Value())
+				for part.Next() {
+					// thought only marks the text beside it.
+					if string(part.Key) != "thought" && !api.Empty(part.Value()) {
+						signs.Content = true
+					}
+				}
+			}
+		}
+	}
+}
+
+// Answer implements api.Watcher.
+func (w *Watcher) Answer(body []byte) api.Signs {
+	signs := w.Event(nil, body)
+	signs.Content = true
+	return signs
+}
+
+// Usage implements api.Watcher.
+func (w *Watcher) Usage() api.Usage { return w.usage }
+
+type usage struct {
+	Prompt     int64 `json:"promptTokenCount"`
+	Cached     int64 `json:"cachedContentTokenCount"`
+	ToolPrompt int64 `json:"toolUsePromptTokenCount"`
+	Candidates int64 `json:"candidatesTokenCount"`
+	Thoughts   int64 `json:"thoughtsTokenCount"`
+}
+
+// read takes in a usageMetadata object. Every chunk of a stream may carry one,
+// each with the totals so far.
+func (w *Watcher) read(raw []byte) {
+	var u usage
+	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
+		return
+	}
+	w.usage = api.Usage{
+		Input:     max(0, u.Prompt-u.Cached) + u.ToolPrompt,
+		CacheRead: u.Cached,
+		Output:    u.Candidates,
+		Reasoning: u.Thoughts,
+		Known:     true,
+	}
+}
+
+// Interface guard
+var _ api.Watcher = (*Watcher)(nil)

@@ -1,0 +1,106 @@
+// Package messages is the format of Anthropic's Messages:
+// https://docs.anthropic.com/en/api/messages.
+package messages
+
+import (
+	"encoding/json"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// Watcher watches a message, streamed or whole.
+type Watcher struct {
+	usage api.Usage
+}
+
+// Event implements api.Watcher. The type inside the data decides: the event's
+// name only repeats it, and some imitators leave it out.
+func (w *Watcher) Event(_, data []byte) api.Signs {
+	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))
+	switch kind {
+	case "content_block_delta":
+		return api.Signs{Content: true}
+	case "content_block_start":
+		return api.Signs{Content: opensWithContent(jsonscan.Member(data, "content_block"))}
+	case "message_start":
+		w.read(jsonscan.Member(jsonscan.Member(data, "message"), "usage"))
+	case "message_delta":
+		w.read(jsonscan.Member(data, "usage"))
+		stopped := !api.Empty(jsonscan.Member(jsonscan.Member(data, "delta"), "stop_reason"))
+		return api.Signs{Content: stopped, Finished: stopped}
+	case "message_stop":
+		return api.Signs{Finished: true}
+	case "error":
+		return api.Signs{Failed: true}
+	}
+	return api.Signs{}
+}
+
+// opensWithContent tells whether the start of a block already says something,
+// as the name of a tool does. Text and thinking start empty.
+func opensWithContent(block []byte) bool {
+	kind, _ := jsonscan.String(jsonscan.Member(block, "type"))
+	switch kind {
+	case "text":
+		return !api.Empty(jsonscan.Member(block, "text"))
+	case "thinking":
+		return !api.Empty(jsonscan.Member(block, "thinking"))
+	default:
+		return true
+	}
+}
+
+// Answer implements api.Watcher.
+func (w *Watcher) Answer(body []byte) api.Signs {
+	var signs api.Signs
+	it := jsonscan.Object(body)
+	for it.Next() {
+		switch string(it.Key) {
+		case "error":
+			signs.Failed = signs.Failed || !api.Empty(it.Value())
+		case "usage":
+			w.read(it.Value())
+		case "content", "input_tokens":
+			signs.Content, signs.Finished = true, true
+		}
+	}
+	return signs
+}
+
+// Usage implements api.Watcher.
+func (w *Watcher) Usage() api.Usage { return w.usage }
+
+type usage struct {
+	Input      *int64 `json:"input_tokens"`
+	CacheRead  *int64 `json:"cache_read_input_tokens"`
+	CacheWrite *int64 `json:"cache_creation_input_tokens"`
+	Output     *int64 `json:"output_tokens"`
+}
+
+// read takes in a usage object. A stream tells its usage twice: message_start
+// has the input, message_delta the output and whatever else became final, each
+// number a total so far.
+func (w *Watcher) read(raw []byte) {
+	var u usage
+	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
+		return
+	}
+	w.usage.Known = true
+	for _, c := range []struct {
+		from *int64
+		to   *int64
+	}{
+		{u.Input, &w.usage.Input},
+		{u.CacheRead, &w.usage.CacheRead},
+		{u.CacheWrite, &w.usage.CacheWrite},
+		{u.Output, &w.usage.Output},
+	} {
+		if c.from != nil {
+			*c.to = *c.from
+		}
+	}
+}
+
+// Interface guard
+var _ api.Watcher = (*Watcher)(nil)

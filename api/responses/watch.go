@@ -1,0 +1,55 @@
+// Package responses is the format of OpenAI's Responses:
+// https://platform.openai.com/docs/api-reference/responses.
+package responses
+
+import (
+	"strings"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/openai"
+)
+
+// Watcher watches a response, streamed or whole.
+type Watcher struct {
+	usage api.Usage
+}
+
+// Event implements api.Watcher.
+func (w *Watcher) Event(_, data []byte) api.Signs {
+	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))
+	switch kind {
+	case "response.completed", "response.incomplete":
+		w.usage = openai.Usage(jsonscan.Member(jsonscan.Member(data, "response"), "usage"), w.usage)
+		return api.Signs{Content: true, Finished: true}
+	case "response.output_item.done", "response.image_generation_call.partial_image":
+		return api.Signs{Content: true}
+	case "response.failed", "error":
+		return api.Signs{Failed: true}
+	}
+	return api.Signs{Content: strings.HasSuffix(kind, ".delta")}
+}
+
+// Answer implements api.Watcher. A response that is still in progress is a
+// valid answer to a request for work in the background.
+func (w *Watcher) Answer(body []byte) api.Signs {
+	var signs api.Signs
+	it := jsonscan.Object(body)
+	for it.Next() {
+		switch string(it.Key) {
+		case "error":
+			signs.Failed = signs.Failed || !api.Empty(it.Value())
+		case "usage":
+			w.usage = openai.Usage(it.Value(), w.usage)
+		case "output", "status":
+			signs.Content, signs.Finished = true, true
+		}
+	}
+	return signs
+}
+
+// Usage implements api.Watcher.
+func (w *Watcher) Usage() api.Usage { return w.usage }
+
+// Interface guard
+var _ api.Watcher = (*Watcher)(nil)
