@@ -149,3 +149,10 @@ func unescape(inner []byte) []byte {
 	}
 	return inner
 }
+
+// Valid tells whether data is one JSON value and nothing else.
+func Valid(data []byte) bool {
+	c := cursor{data: data}
+	c.space()
+	return c.value() == nil && c.atEnd() == nil
+}

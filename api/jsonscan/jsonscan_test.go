@@ -185,3 +185,17 @@ func BenchmarkObject(b *testing.B) {
 		})
 	}
 }
+
+func TestValid(t *testing.T) {
+	f := func(doc string, want bool) {
+		t.Helper()
+		require.Equal(t, want, jsonscan.Valid([]byte(doc)))
+	}
+	f(` {"a":[1]} `, true)
+	f(`"x"`, true)
+	f(`null`, true)
+	f(``, false)
+	f(`{"a":`, false)
+	f(`{} {}`, false)
+	f(`<html>`, false)
+}

@@ -1,0 +1,257 @@
+package plexus
+
+import (
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// parseProvider parses a service that runs models:
+//
+//	provider <name> [<preset>] {
+//	    api_key      <credential>
+//	    auth         bearer|<header>
+//	    base_url     [<api>] <url>          # may repeat
+//	    models       <names...> {
+//	        <name> [price <input> <output>] # USD per million tokens
+//	    }
+//	    header_up    [+|-]<field> [<value|regexp> [<replacement>]]
+//	    extra_body   <json_object>
+//	    transport    <name> {
+//	        …
+//	    }
+//	    cooldown     off|<initial> [<max>]
+//	    stream_usage on|off
+//	    disabled
+//	}
+func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
+	p := new(Provider)
+	args := d.RemainingArgs()
+	switch len(args) {
+	case 2:
+		p.Preset = args[1]
+		fallthrough
+	case 1:
+		p.Name = args[0]
+	default:
+		return d.ArgErr()
+	}
+	for _, other := range g.Providers {
+		if other.Name == p.Name {
+			return d.Errf("duplicate provider %q", p.Name)
+		}
+	}
+	g.Providers = append(g.Providers, p)
+	return block(d, options{
+		"api_key":      func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
+		"auth":         func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
+		"base_url":     p.parseBaseURL,
+		"models":       p.parseModels,
+		"header_up":    p.parseHeaderUp,
+		"extra_body":   p.parseExtraBody,
+		"transport":    func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"cooldown":     p.parseCooldown,
+		"stream_usage": func(d *caddyfile.Dispenser) error { return parseSwitchOff(d, &p.NoStreamUsage) },
+		"disabled":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
+	})
+}
+
+func (p *Provider) parseBaseURL(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch len(args) {
+	case 1:
+		if p.BaseURL != "" {
+			return d.Errf("there is a base_url for the OpenAI-compatible APIs already; name the API that this one is for")
+		}
+		p.BaseURL = args[0]
+	case 2:
+		if !api.API(args[0]).Known() {
+			return d.Errf("there is no API %q%s", args[0], didYouMean(args[0], apiNames()))
+		}
+		if p.BaseURLs[args[0]] != "" {
+			return d.Errf("duplicate base_url for the API %s", args[0])
+		}
+		if p.BaseURLs == nil {
+			p.BaseURLs = map[string]string{}
+		}
+		p.BaseURLs[args[0]] = args[1]
+	default:
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	for _, name := range args {
+		p.Models = append(p.Models, ProviderModel{Name: name})
+	}
+	listed := len(args)
+	for nesting := d.Nesting(); d.NextBlock(nesting); listed++ {
+		m := ProviderModel{Name: d.Val()}
+		if d.NextArg() {
+			if d.Val() != "price" {
+				return d.Errf("unrecognized option %q of a model (allowed here: price)", d.Val())
+			}
+			var input, output string
+			if !d.AllArgs(&input, &output) {
+				return d.Errf("expected two prices in USD per million tokens, for input and for output")
+			}
+			m.Price = new(Price)
+			for value, to := range map[*string]*float64{&input: &m.Price.Input, &output: &m.Price.Output} {
+				price, err := strconv.ParseFloat(*value, 64)
+				if err != nil || !(price >= 0) {
+					return d.Errf("expected a price in USD per million tokens, got %q", *value)
+				}
+				*to = price
+			}
+		}
+		p.Models = append(p.Models, m)
+	}
+	if listed == 0 {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func (p *Provider) parseHeaderUp(d *caddyfile.Dispenser) error {
+	if p.HeaderUp == nil {
+		p.HeaderUp = new(headers.HeaderOps)
+	}
+	args := d.RemainingArgs()
+	var err error
+	switch len(args) {
+	case 1:
+		err = headers.CaddyfileHeaderOp(p.HeaderUp, args[0], "", nil)
+	case 2:
+		err = headers.CaddyfileHeaderOp(p.HeaderUp, args[0], args[1], nil)
+	case 3:
+		err = headers.CaddyfileHeaderOp(p.HeaderUp, args[0], args[1], &args[2])
+	default:
+		return d.ArgErr()
+	}
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (p *Provider) parseExtraBody(d *caddyfile.Dispenser) error {
+	var text string
+	if !d.AllArgs(&text) {
+		return d.ArgErr()
+	}
+	p.ExtraBody = []byte(text)
+	if err := p.readExtraBody(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (p *Provider) parseCooldown(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	p.Cooldown = new(Cooldown)
+	switch {
+	case len(args) == 1 && args[0] == "off":
+		p.Cooldown.Off = true
+		return nil
+	case len(args) != 1 && len(args) != 2:
+		return d.ArgErr()
+	}
+	for i, to := range []*caddy.Duration{&p.Cooldown.Initial, &p.Cooldown.Max}[:len(args)] {
+		if err := duration(d, args[i], to); err != nil {
+			return err
+		}
+	}
+	if err := p.Cooldown.validate(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// parseModel parses an alias:
+//
+//	model <alias> <additional_aliases...> {
+//	    description <text>
+//	    selector    <strategy> {
+//	        …
+//	    }
+//	    api_match
+//	    target      <provider> <model> [<weight>] {
+//	        disabled
+//	    }
+//	    failover {
+//	        …
+//	    }
+//	}
+func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
+	names := d.RemainingArgs()
+	if len(names) == 0 {
+		return d.ArgErr()
+	}
+	m := &Model{Alias: names[0], AdditionalAliases: names[1:]}
+	if len(m.AdditionalAliases) == 0 {
+		m.AdditionalAliases = nil
+	}
+	g.Models = append(g.Models, m)
+	return block(d, options{
+		"description": func(d *caddyfile.Dispenser) error { return parseString(d, &m.Description) },
+		"selector":    m.parseSelector,
+		"api_match":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &m.APIMatch) },
+		"target":      m.parseTarget,
+		"failover":    func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+	})
+}
+
+// parseSelector parses a strategy in the syntax of its module, if it has one.
+func (m *Model) parseSelector(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	if m.SelectorRaw != nil {
+		return d.Errf("the model %q has a selector already", m.Alias)
+	}
+	name := d.Val()
+	id := "plexus.selectors." + name
+	info, err := caddy.GetModule(id)
+	if err != nil {
+		return d.Errf("there is no selector %q%s (there are %s)", name, didYouMean(name, selectorNames()), listed(selectorNames()))
+	}
+	module := info.New()
+	if configurable, ok := module.(caddyfile.Unmarshaler); ok {
+		if err := configurable.UnmarshalCaddyfile(d.NewFromNextSegment()); err != nil {
+			return err
+		}
+	} else if d.NextArg() {
+		return d.ArgErr()
+	}
+	m.SelectorRaw = caddyconfig.JSONModuleObject(module, "strategy", name, nil)
+	return nil
+}
+
+func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 && len(args) != 3 {
+		return d.ArgErr()
+	}
+	t := ModelTarget{Provider: args[0], Model: args[1]}
+	if len(args) == 3 {
+		weight, err := strconv.ParseFloat(args[2], 64)
+		if err != nil || !(weight > 0) {
+			return d.Errf("expected a positive weight, got %q", args[2])
+		}
+		t.Weight = &weight
+	}
+	if err := block(d, options{
+		"disabled": func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },
+	}); err != nil {
+		return err
+	}
+	m.Targets = append(m.Targets, t)
+	return nil
+}

@@ -1,0 +1,181 @@
+package plexus
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// dispatch asks the targets one after the other until one answers, or until
+// what happened is the client's business. This is the only loop over targets.
+func (x *exchange) dispatch() error {
+	inputTokens := len(x.req.body) / 4 // what English text comes to, roughly
+	plan, err := x.route.plan(x.op.api, inputTokens, x.start, x.targets[:0])
+	if err != nil {
+		return err
+	}
+	failover := x.gateway.router.failoverOf(&x.route)
+	x.logPlan(plan)
+	for _, t := range plan {
+		if x.attempts == failover.Attempts {
+			break
+		}
+		x.attempts++
+		x.target = t
+		failed := x.attempt(t, failover)
+		if err := x.r.Context().Err(); err != nil && !x.committed {
+			metrics.attempt(t, verdictCanceled)
+			return fail(ErrClientClosed, "the client went away")
+		}
+		if failed == nil {
+			return nil
+		}
+		x.note(failed)
+	}
+	return x.allFailed()
+}
+
+// attempt asks one target. It returns nil once the client has got its answer,
+// good or bad; else why the next target shall be asked.
+func (x *exchange) attempt(t *Target, failover *Failover) *failure {
+	began := x.gateway.now()
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	defer cancel(nil)
+	limit := time.Duration(failover.Answer)
+	if x.req.stream {
+		limit = time.Duration(failover.FirstContent)
+	}
+	clock := time.AfterFunc(limit, func() { cancel(errFirstContent) })
+	defer clock.Stop()
+
+	res, err := t.Provider.transport.RoundTrip(x.newRequest(ctx, t))
+	if err != nil {
+		return x.failed(t, judgeError(ctx, err), err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return x.relayError(ctx, t, res, failover)
+	}
+	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: watchers[x.op.api]()}
+	return a.relay()
+}
+
+// newRequest makes the request that a target gets. It is built from nothing: of
+// the client's headers only those on the list go along, and nothing that says
+// who the client is.
+func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
+	p := t.Provider
+	at := p.endpoints[x.op.api]
+	body := x.req.rewrite(t, x.asksUsage(p))
+	// The transport may write into the request's vars, and an attempt that
+	// was given up may still be doing so when the next one runs.
+	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
+	req := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           x.op.url(at, t.Model, forwardedQuery(x.r.URL)),
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        x.upstreamHeader(at),
+		Host:          at.base.Host,
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+		ContentLength: int64(len(body)),
+	}).WithContext(ctx)
+	if p.HeaderUp != nil {
+		p.HeaderUp.ApplyTo(req.Header, replacerOf(x.r))
+	}
+	return req
+}
+
+// asksUsage tells whether a chat stream's usage has to be asked for on the
+// gateway's own account.
+func (x *exchange) asksUsage(p *Provider) bool {
+	return x.req.stream && x.op.api == api.Chat && !x.req.usage &&
+		!x.gateway.NoStreamUsage && !p.NoStreamUsage && !presets[p.Preset].noStreamUsage
+}
+
+// failed completes what is known of an attempt that came to nothing. The cause
+// goes to the log alone: it may name the provider's host.
+func (x *exchange) failed(t *Target, f failure, cause error) *failure {
+	f.target = t
+	if c := x.gateway.logger.Check(zapcore.DebugLevel, "attempt failed"); c != nil {
+		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
+			zap.Int("attempt", x.attempts), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
+	}
+	return &f
+}
+
+// note remembers a failed attempt, and leaves the target alone for a while where
+// the fault is its own.
+func (x *exchange) note(f *failure) {
+	x.failures = append(x.failures, *f)
+	metrics.attempt(f.target, f.verdict)
+	if !f.blameless {
+		f.target.blame(f.retryAfter, x.gateway.now())
+	}
+}
+
+func (x *exchange) logPlan(plan []*Target) {
+	c := x.gateway.logger.Check(zapcore.DebugLevel, "routed")
+	if c == nil {
+		return
+	}
+	order := make([]string, len(plan))
+	for i, t := range plan {
+		order[i] = t.String()
+	}
+	strategy := "passthrough"
+	if x.route.route != nil {
+		strategy = x.route.route.strategy
+	}
+	c.Write(zap.String("plexus_requested_model", x.req.model), zap.String("plexus_alias", x.route.Alias),
+		zap.String("plexus_api", string(x.op.api)), zap.String("strategy", strategy), zap.Strings("targets", order), zap.Bool("stream", x.req.stream))
+}
+
+// relayError passes judgement on an answer that is no success, and gives the
+// client the ones that are its own business.
+func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response, failover *Failover) *failure {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	if err != nil && ctx.Err() != nil {
+		return x.failed(t, judgeError(ctx, err), err)
+	}
+	verdict, next := judgeStatus(res.StatusCode, res.Header, body, failover, x.gateway.now())
+	if next {
+		return x.failed(t, verdict, nil)
+	}
+	metrics.attempt(t, verdict.verdict)
+	t.state.succeeded()
+	body = x.errorBody(t, res, body)
+	header := x.w.Header()
+	copyAnswerHeader(header, res.Header)
+	x.nameTarget(header)
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.committed = true
+	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: verdict.reason}
+	x.w.WriteHeader(res.StatusCode)
+	_, _ = x.w.Write(body) // a client that is gone needs no answer
+	return nil
+}
+
+// errorBody is what the provider said, without our credential; or an error of
+// the client's API where it said nothing that a client could read.
+func (x *exchange) errorBody(t *Target, res *http.Response, body []byte) []byte {
+	if len(body) > 0 && body[0] == '{' && len(body) < maxErrorBody {
+		return t.Provider.redact(body)
+	}
+	return x.op.api.ErrorBody(api.Error{
+		Status:  res.StatusCode,
+		Message: "the provider " + t.Provider.Name + " refused the request with status " + strconv.Itoa(res.StatusCode),
+	})
+}

@@ -1,0 +1,203 @@
+package plexus
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// exchange is one request and its answer, with all that is known of them. It
+// belongs to the goroutine that serves the request.
+type exchange struct {
+	gateway *Gateway
+	w       http.ResponseWriter
+	r       *http.Request
+	rc      *http.ResponseController
+	op      operation
+	start   time.Time
+
+	key   *Key
+	req   request
+	route Route
+
+	target       *Target // the one that answered, or was tried last
+	attempts     int
+	failures     []failure
+	firstContent time.Duration // since start; 0 while there is none
+	usage        api.Usage
+	committed    bool
+	err          *Error
+
+	targets [8]*Target // room for the plan
+}
+
+func newExchange(g *Gateway, w http.ResponseWriter, r *http.Request, op operation) *exchange {
+	x := &exchange{gateway: g, w: w, r: r, rc: http.NewResponseController(w), op: op, start: g.now()}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(x.placeholder)
+	}
+	metrics.inFlight.Inc()
+	return x
+}
+
+// identify tells the rest of Caddy who asks.
+func (x *exchange) identify() {
+	if x.key == nil {
+		return
+	}
+	if repl, ok := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.user.id", x.key.Name)
+	}
+}
+
+// refuse tells the client what went wrong, in its API's shape, unless it has
+// got a part of an answer already or is gone.
+func (x *exchange) refuse(err error) {
+	x.err = asError(err)
+	if c := x.gateway.logger.Check(zapcore.DebugLevel, "refused"); c != nil {
+		c.Write(append(x.fields(), zap.Error(err))...)
+	}
+	header := x.w.Header()
+	switch {
+	case errors.Is(err, ErrClientClosed):
+		x.w.WriteHeader(ErrClientClosed.status)
+		return
+	case errors.Is(err, ErrMethodNotAllowed):
+		header.Set("Allow", x.op.allow())
+	case errors.Is(err, ErrUnauthorized):
+		header.Set("WWW-Authenticate", `Bearer realm="plexus"`)
+	}
+	if x.err.RetryAfter > 0 {
+		// Rounded up, so that whoever obeys does not come too early.
+		seconds := (x.err.RetryAfter + time.Second - 1) / time.Second
+		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	if x.attempts > 0 && !x.gateway.HideTarget {
+		header.Set("X-Plexus-Attempts", strconv.Itoa(x.attempts))
+	}
+	body := x.op.api.ErrorBody(x.err.forClient())
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(x.err.status())
+	if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write(body) // a client that is gone needs no answer
+	}
+}
+
+// finish records the exchange once it is over.
+func (x *exchange) finish() {
+	metrics.inFlight.Dec()
+	x.measure()
+	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		for _, field := range x.fields() {
+			extra.Set(field)
+		}
+	}
+	if c := x.gateway.logger.Check(zapcore.DebugLevel, "finished"); c != nil {
+		c.Write(x.fields()...)
+	}
+}
+
+// fields are what logs say of the exchange.
+func (x *exchange) fields() []zap.Field {
+	fields := make([]zap.Field, 0, 14)
+	fields = append(fields, zap.String("plexus_api", string(x.op.api)))
+	if x.req.model != "" {
+		fields = append(fields, zap.String("plexus_requested_model", x.req.model))
+	}
+	if x.route.Alias != "" {
+		fields = append(fields, zap.String("plexus_alias", x.route.Alias))
+	}
+	if x.target != nil {
+		fields = append(fields, zap.String("plexus_provider", x.target.Provider.Name), zap.String("plexus_model", x.target.Model))
+	}
+	if x.attempts > 0 {
+		fields = append(fields, zap.Int("plexus_attempts", x.attempts))
+	}
+	if x.err != nil {
+		fields = append(fields, zap.String("plexus_error", x.err.Code.name))
+	}
+	if x.firstContent > 0 {
+		fields = append(fields, zap.Float64("plexus_time_to_first_content", x.firstContent.Seconds()))
+	}
+	if x.usage.Known {
+		for _, c := range tokenClasses {
+			fields = append(fields, zap.Int64("plexus_"+c.name+"_tokens", c.of(&x.usage)))
+		}
+	}
+	return fields
+}
+
+// tokenClasses names the classes of tokens in logs, placeholders and metrics.
+var tokenClasses = []struct {
+	name string
+	of   func(*api.Usage) int64
+}{
+	{"input", func(u *api.Usage) int64 { return u.Input }},
+	{"cache_read", func(u *api.Usage) int64 { return u.CacheRead }},
+	{"cache_write", func(u *api.Usage) int64 { return u.CacheWrite }},
+	{"output", func(u *api.Usage) int64 { return u.Output }},
+	{"reasoning", func(u *api.Usage) int64 { return u.Reasoning }},
+}
+
+// placeholder gives the values of {http.plexus.*}, as far as they are known when
+// they are asked for.
+func (x *exchange) placeholder(key string) (any, bool) {
+	const prefix = "http.plexus."
+	if len(key) <= len(prefix) || key[:len(prefix)] != prefix {
+		return nil, false
+	}
+	switch name := key[len(prefix):]; name {
+	case "requested_model":
+		return x.req.model, true
+	case "alias":
+		return x.route.Alias, true
+	case "api":
+		return string(x.op.api), true
+	case "provider":
+		if x.target == nil {
+			return "", true
+		}
+		return x.target.Provider.Name, true
+	case "model":
+		if x.target == nil {
+			return "", true
+		}
+		return x.target.Model, true
+	case "attempts":
+		return x.attempts, true
+	case "error":
+		if x.err == nil {
+			return "", true
+		}
+		return x.err.Code.name, true
+	case "time_to_first_content":
+		if x.firstContent == 0 {
+			return "", true
+		}
+		return x.firstContent.Seconds(), true
+	default:
+		return x.tokenPlaceholder(name)
+	}
+}
+
+func (x *exchange) tokenPlaceholder(name string) (any, bool) {
+	for _, c := range tokenClasses {
+		if name != c.name+"_tokens" {
+			continue
+		}
+		if !x.usage.Known {
+			return "", true
+		}
+		return c.of(&x.usage), true
+	}
+	return nil, false
+}

@@ -1,0 +1,138 @@
+package plexus
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// Gateway turns requests for a model into requests to the providers behind it.
+// It stands in the app, shared by every site, or in one handler.
+type Gateway struct {
+	// The services that run models. Default: none.
+	Providers []*Provider `json:"providers,omitempty"`
+
+	// What clients may ask for, in the order in which lists of models show it.
+	// Default: none.
+	Models []*Model `json:"models,omitempty"`
+
+	// What clients authenticate with. With no key at all, only clients on
+	// loopback addresses are served. Default: none.
+	Keys []*Key `json:"keys,omitempty"`
+
+	// Serves every client although there are no keys, because something else
+	// guards the site. Default: `false`.
+	Open bool `json:"open,omitempty"`
+
+	// What to do when a target fails. Default: three attempts, each with a
+	// minute to the first content of a stream.
+	Failover *Failover `json:"failover,omitempty"`
+
+	// The module that exchanges requests with the providers, any of those that
+	// `reverse_proxy` has. Default: `{"protocol":"http"}`.
+	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
+
+	// The largest body of a request, in bytes. Default: 64 MiB.
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// Leaves out the headers X-Plexus-Provider, X-Plexus-Model and
+	// X-Plexus-Attempts of answers. Default: `false`.
+	HideTarget bool `json:"hide_target,omitempty"`
+
+	// Leaves chat streams as the client asked for them, instead of asking the
+	// providers for their usage and taking it out again where the client did
+	// not ask. Default: `false`.
+	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
+
+	router  *Router
+	keyring keyring
+	pooled  pooled
+	logger  *zap.Logger
+	now     func() time.Time
+	loaded  time.Time
+}
+
+const defaultMaxBody = 64 << 20
+
+// Provision sets the gateway up.
+func (g *Gateway) Provision(ctx caddy.Context) error {
+	g.logger = ctx.Logger()
+	if g.now == nil {
+		g.now = time.Now
+	}
+	g.loaded = g.now()
+	if g.MaxBody == 0 {
+		g.MaxBody = defaultMaxBody
+	}
+	if err := g.Failover.validate(); err != nil {
+		return err
+	}
+	if err := registerMetrics(ctx); err != nil {
+		return err
+	}
+	transport, err := g.loadTransport(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range g.Providers {
+		if err := p.provision(ctx, transport, g.logger); err != nil {
+			return fmt.Errorf("provider %q: %w", p.Name, err)
+		}
+	}
+	if g.router, err = newRouter(ctx, g); err != nil {
+		return err
+	}
+	g.keyring, err = newKeyring(g.Keys, g.router)
+	return err
+}
+
+// loadTransport loads the transport that providers share. It goes through
+// LoadModule even for the default, because Caddy cleans up only what it loaded.
+func (g *Gateway) loadTransport(ctx caddy.Context) (http.RoundTripper, error) {
+	if g.TransportRaw == nil {
+		g.TransportRaw = caddyconfig.JSONModuleObject(new(reverseproxy.HTTPTransport), "protocol", "http", nil)
+	}
+	mod, err := ctx.LoadModule(g, "TransportRaw")
+	if err != nil {
+		return nil, fmt.Errorf("loading transport: %w", err)
+	}
+	return mod.(http.RoundTripper), nil
+}
+
+// Cleanup gives back what the gateway holds in the pools of the process. Its
+// streams may still be running, and go on.
+func (g *Gateway) Cleanup() error { return g.pooled.release() }
+
+// newTarget is a provider's model with what is known of it.
+func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
+	state, err := g.pooled.state(p.stateKey(model))
+	if err != nil {
+		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
+	}
+	return &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}, nil
+}
+
+// stateKey identifies a target across configurations: a provider that has moved
+// to another URL is another one, new weights or credentials do not matter.
+func (p *Provider) stateKey(model string) string {
+	for _, a := range api.All {
+		if at := p.endpoints[a]; at != nil {
+			return p.Name + "\n" + at.base.String() + "\n" + model
+		}
+	}
+	return p.Name + "\n\n" + model
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner  = (*Gateway)(nil)
+	_ caddy.CleanerUpper = (*Gateway)(nil)
+)

@@ -1,0 +1,104 @@
+package plexus
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// forwardedHeaders are the client's headers that a provider gets. What is not
+// listed may say who the client is, or means something between it and us only.
+var forwardedHeaders = []string{
+	"Accept",
+	"Content-Type",
+	"Anthropic-Beta",
+	"Anthropic-Version",
+	"Openai-Beta",
+	"Traceparent",
+	"Tracestate",
+}
+
+// returnedHeaders are a provider's headers that the client gets, besides its
+// rate limits. Cookies, the names of our accounts and what servers say of
+// themselves stay here.
+var returnedHeaders = []string{
+	"Content-Type",
+	"Content-Disposition",
+	"Content-Language",
+	"Openai-Model",
+	"Openai-Processing-Ms",
+	"Openai-Version",
+	"Request-Id",
+	"Retry-After",
+	"Retry-After-Ms",
+	"X-Request-Id",
+	"X-Should-Retry",
+}
+
+// returnedPrefixes are those of the headers about rate limits.
+var returnedPrefixes = []string{"X-Ratelimit-", "Anthropic-Ratelimit-"}
+
+// userAgent is how we introduce ourselves; what the client is called would be a
+// part of its identity.
+const userAgent = "Plexus"
+
+// anthropicVersion is what a client means that does not say which version of
+// Messages it speaks: there has been no other since 2023.
+const anthropicVersion = "2023-06-01"
+
+func (x *exchange) upstreamHeader(at *endpoint) http.Header {
+	header := make(http.Header, len(forwardedHeaders)+2)
+	for _, name := range forwardedHeaders {
+		if values := x.r.Header[name]; len(values) > 0 {
+			header[name] = values[:len(values):len(values)]
+		}
+	}
+	if header["Content-Type"] == nil {
+		header["Content-Type"] = []string{"application/json"}
+	}
+	if x.op.api == api.Messages && header["Anthropic-Version"] == nil {
+		header["Anthropic-Version"] = []string{anthropicVersion}
+	}
+	header["User-Agent"] = []string{userAgent}
+	if at.header != "" {
+		header[at.header] = at.value
+	}
+	return header
+}
+
+// copyAnswerHeader gives the client what it may see of a provider's header.
+func copyAnswerHeader(to, from http.Header) {
+	for _, name := range returnedHeaders {
+		if values := from[name]; len(values) > 0 {
+			to[name] = values
+		}
+	}
+	for name, values := range from {
+		for _, prefix := range returnedPrefixes {
+			if strings.HasPrefix(name, prefix) {
+				to[name] = values
+			}
+		}
+	}
+}
+
+// nameTarget says in the answer's header who answered.
+func (x *exchange) nameTarget(header http.Header) {
+	if x.gateway.HideTarget {
+		return
+	}
+	header["X-Plexus-Provider"] = []string{x.target.Provider.Name}
+	header["X-Plexus-Model"] = []string{x.target.Model}
+	header["X-Plexus-Attempts"] = []string{strconv.Itoa(x.attempts)}
+}
+
+func replacerOf(r *http.Request) *caddy.Replacer {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		return repl
+	}
+	return caddy.NewReplacer()
+}

@@ -1,0 +1,139 @@
+package plexus
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the collectors of the process. Every configuration registers the
+// same ones with its own registry, so that they count on through reloads.
+//
+// Labels hold configured names only: model is an alias, or provider/model for a
+// passthrough to a listed model; target is the provider's name of the model.
+var metrics = newCollectors()
+
+// unlistedLabel stands for names that clients made up.
+const unlistedLabel = "_other"
+
+// What became of a request, the label of its metrics.
+const (
+	outcomeServed   = "served"
+	outcomeRefused  = "refused"  // by us, or by the provider for the request's fault
+	outcomeFailed   = "failed"   // no target could answer
+	outcomeBroken   = "broken"   // the answer broke off
+	outcomeCanceled = "canceled" // the client went away
+)
+
+type collectors struct {
+	requests     *prometheus.CounterVec
+	attempts     *prometheus.CounterVec
+	duration     *prometheus.HistogramVec
+	firstContent *prometheus.HistogramVec
+	outputRate   *prometheus.HistogramVec
+	tokens       *prometheus.CounterVec
+	inFlight     prometheus.Gauge
+}
+
+func newCollectors() *collectors {
+	const ns, sub = "caddy", "plexus"
+	seconds := []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets}, labels)
+	}
+	return &collectors{
+		requests: counter("requests_total", "Requests by what became of them.", "model", "provider", "target", "api", "outcome"),
+		attempts: counter("attempts_total", "Attempts at targets by the verdict on them.", "provider", "target", "verdict"),
+		duration: histogram("request_duration_seconds", "Time from a request to the end of its answer.",
+			seconds, "model", "provider", "target", "api"),
+		firstContent: histogram("time_to_first_content_seconds", "Time from the beginning of an attempt to its first content.",
+			seconds, "provider", "target", "api"),
+		outputRate: histogram("output_tokens_per_second", "Tokens per second of an answer after its first content.",
+			[]float64{1, 2.5, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400, 800, 1600}, "provider", "target"),
+		tokens: counter("tokens_total", "Tokens by class, as the providers count them.", "model", "provider", "target", "class"),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
+		}),
+	}
+}
+
+func registerMetrics(ctx caddy.Context) error {
+	for _, c := range []prometheus.Collector{
+		metrics.requests, metrics.attempts, metrics.duration, metrics.firstContent, metrics.outputRate, metrics.tokens, metrics.inFlight,
+	} {
+		// A second gateway of the same configuration finds them there.
+		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c *collectors) attempt(t *Target, verdict string) {
+	c.attempts.WithLabelValues(t.Provider.Name, t.label, verdict).Inc()
+}
+
+// measure counts the exchange once it is over.
+func (x *exchange) measure() {
+	if x.op.kind != operationAsk {
+		return
+	}
+	model, provider, target := x.labels()
+	metrics.requests.WithLabelValues(model, provider, target, string(x.op.api), x.outcome()).Inc()
+	if x.target == nil {
+		return
+	}
+	metrics.duration.WithLabelValues(model, provider, target, string(x.op.api)).Observe(x.gateway.now().Sub(x.start).Seconds())
+	if x.usage.Known {
+		for _, c := range tokenClasses {
+			if n := c.of(&x.usage); n > 0 {
+				metrics.tokens.WithLabelValues(model, provider, target, c.name).Add(float64(n))
+			}
+		}
+	}
+}
+
+func (x *exchange) labels() (model, provider, target string) {
+	model = x.route.Alias
+	if model == "" || x.route.Passthrough && x.route.Targets[0].label == unlistedLabel {
+		model = unlistedLabel
+	}
+	if x.target != nil {
+		provider, target = x.target.Provider.Name, x.target.label
+	}
+	return model, provider, target
+}
+
+func (x *exchange) outcome() string {
+	switch {
+	case x.err == nil:
+		return outcomeServed
+	case errors.Is(x.err, ErrClientClosed):
+		return outcomeCanceled
+	case errors.Is(x.err, ErrStreamBroken):
+		return outcomeBroken
+	case errors.Is(x.err, ErrAllTargetsFailed), errors.Is(x.err, ErrAllTargetsCoolingDown):
+		return outcomeFailed
+	default:
+		return outcomeRefused
+	}
+}
+
+// outputRate is the speed of an answer in tokens per second, where it can be
+// told: of a stream from its first content on, of a whole answer over all the
+// time that it took.
+func outputRate(tokens int64, took, firstContent time.Duration, stream bool) (float64, bool) {
+	if stream {
+		took -= firstContent
+	}
+	if tokens < 2 || took <= 0 {
+		return 0, false
+	}
+	return float64(tokens) / took.Seconds(), true
+}

@@ -1,0 +1,133 @@
+package plexus
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Model is what clients ask for: an alias for one or more targets.
+type Model struct {
+	// The name that clients ask for. It is case-sensitive.
+	Alias string `json:"alias"`
+
+	// More names for the same model. Logs and metrics carry the alias.
+	// Default: none.
+	AdditionalAliases []string `json:"additional_aliases,omitempty"`
+
+	// What lists of models say of this one. Default: empty.
+	Description string `json:"description,omitempty"`
+
+	// The strategy that orders the targets: random, in_order, round_robin,
+	// cost, latency, performance, or any other module of this namespace.
+	// Default: `{"strategy":"random"}`.
+	SelectorRaw json.RawMessage `json:"selector,omitempty" caddy:"namespace=plexus.selectors inline_key=strategy"`
+
+	// Prefers the targets that speak the client's own API to those for which
+	// a request has to be translated. Targets that can do neither are always
+	// skipped. Default: `false`.
+	APIMatch bool `json:"api_match,omitempty"`
+
+	// The targets, at least one.
+	Targets []ModelTarget `json:"targets"`
+
+	// What to do when a target fails, where it differs from the gateway's.
+	Failover *Failover `json:"failover,omitempty"`
+}
+
+// ModelTarget is one provider's model behind an alias.
+type ModelTarget struct {
+	// The name of the provider.
+	Provider string `json:"provider"`
+	// The provider's own name of the model.
+	Model string `json:"model"`
+	// The share of requests, relative to the other targets' weights. Default:
+	// `1`.
+	Weight *float64 `json:"weight,omitempty"`
+	// Switches this target off. Default: `false`.
+	Disabled bool `json:"disabled,omitempty"`
+}
+
+// Failover is what to do when a target fails before anything of its answer has
+// gone to the client.
+type Failover struct {
+	// How many targets one request may try. Default: `3`.
+	Attempts int `json:"attempts,omitempty"`
+	// How long a target has until the first content of a stream: text,
+	// reasoning or a tool call, not just a sign of life. Default: `60s`.
+	FirstContent caddy.Duration `json:"first_content,omitempty"`
+	// How long a target has until an answer that is not a stream begins.
+	// Default: first_content where that is set, else `10m`.
+	Answer caddy.Duration `json:"answer,omitempty"`
+	// Statuses of a provider that send a request to the next target, beside
+	// those that always do: 401, 402, 403, 408, 409, 425, 429, all of 5xx, and
+	// a 404 or 400 that says that the model is unknown. A single digit stands
+	// for its class. Default: none.
+	OnStatus []int `json:"on_status,omitempty"`
+}
+
+const (
+	defaultAttempts     = 3
+	defaultFirstContent = 60 * time.Second
+	defaultAnswer       = 10 * time.Minute
+)
+
+func (f *Failover) validate() error {
+	switch {
+	case f == nil:
+		return nil
+	case f.Attempts < 0:
+		return fmt.Errorf("failover: attempts: expected at least 1, got %d", f.Attempts)
+	case f.FirstContent < 0 || f.Answer < 0:
+		return fmt.Errorf("failover: first_content: expected a positive duration")
+	}
+	for _, status := range f.OnStatus {
+		if status < 3 || status > 5 && status < 300 || status > 599 {
+			return fmt.Errorf("failover: on_status: expected a status from 300 to 599, or 3, 4 or 5 for its class, got %d", status)
+		}
+	}
+	return nil
+}
+
+// over is f with what it leaves open taken from base, and from the defaults.
+func (f *Failover) over(base *Failover) Failover {
+	var out Failover
+	for _, from := range []*Failover{f, base, {Attempts: defaultAttempts, FirstContent: caddy.Duration(defaultFirstContent), Answer: caddy.Duration(defaultAnswer)}} {
+		if from == nil {
+			continue
+		}
+		if out.Attempts == 0 {
+			out.Attempts = from.Attempts
+		}
+		if out.Answer == 0 {
+			out.Answer = from.Answer
+			if from.Answer == 0 && out.FirstContent == 0 {
+				out.Answer = from.FirstContent
+			}
+		}
+		if out.FirstContent == 0 {
+			out.FirstContent = from.FirstContent
+		}
+		if out.OnStatus == nil {
+			out.OnStatus = from.OnStatus
+		}
+	}
+	return out
+}
+
+// sends tells whether a status is one of on_status.
+func (f *Failover) sends(status int) bool {
+	for _, s := range f.OnStatus {
+		if s == status || s == status/100 {
+			return true
+		}
+	}
+	return false
+}
+
+// names lists the alias and the additional aliases.
+func (m *Model) names() []string {
+	return append([]string{m.Alias}, m.AdditionalAliases...)
+}

@@ -1,0 +1,299 @@
+package plexus
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	"go.uber.org/zap"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// Provider is a service that runs models.
+type Provider struct {
+	// The name by which targets and passthrough names (`name/model`) refer to
+	// this provider. It holds no slash.
+	Name string `json:"name"`
+
+	// The service whose base URLs, APIs, way of authenticating and quirks
+	// apply: openai, anthropic, gemini, azure, openrouter, groq, mistral,
+	// deepseek, together, fireworks, xai, ollama, vllm, lmstudio, llamacpp, or
+	// none. Default: the provider's name, if that is one of them.
+	Preset string `json:"preset,omitempty"`
+
+	// Switches off every target of this provider. Default: `false`.
+	Disabled bool `json:"disabled,omitempty"`
+
+	// The base URL, with the version segment (`https://api.openai.com/v1`).
+	// With a preset it moves the preset's own APIs there; without one the
+	// service is taken as OpenAI-compatible: chat, completions, embeddings,
+	// moderations, images and audio. Placeholders such as `{env.LAB_URL}` are
+	// replaced when the configuration loads. Default: the preset's.
+	BaseURL string `json:"base_url,omitempty"`
+
+	// A base URL for one API each, beside or instead of the above. The APIs
+	// are chat, completions, responses, messages, gemini, embeddings,
+	// moderations, rerank, images and audio. Default: none.
+	BaseURLs map[string]string `json:"base_urls,omitempty"`
+
+	// The credential with which this provider authenticates us. Use a
+	// placeholder such as `{env.OPENAI_API_KEY}` or
+	// `{file./run/secrets/openai}`, which is replaced when the configuration
+	// loads, so that the configuration itself never shows it. Default: none.
+	APIKey string `json:"api_key,omitempty"`
+
+	// How the credential is sent: `bearer`, or the name of the header that
+	// holds it, such as `x-api-key`. Default: the preset's, else as the vendor
+	// of each API wants it.
+	Auth string `json:"auth,omitempty"`
+
+	// The models that this provider serves. Only these may be targeted or
+	// passed through. Default: any model is taken to exist.
+	Models []ProviderModel `json:"models,omitempty"`
+
+	// Changes to the headers of the requests to this provider, made last.
+	// Placeholders of the client's request may be used. Default: none.
+	HeaderUp *headers.HeaderOps `json:"header_up,omitempty"`
+
+	// A JSON object whose members are put into every JSON body sent to this
+	// provider, in place of the client's members of the same name. Default:
+	// none.
+	ExtraBody json.RawMessage `json:"extra_body,omitempty"`
+
+	// The module that exchanges requests with this provider, any of those that
+	// `reverse_proxy` has. Default: the gateway's.
+	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
+
+	// How long a target of this provider is left alone after a failure.
+	// Default: 10 seconds, doubled up to 5 minutes while it keeps failing.
+	Cooldown *Cooldown `json:"cooldown,omitempty"`
+
+	// Leaves chat streams as the client asked for them, instead of asking this
+	// provider for their usage. Default: `false`.
+	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
+
+	endpoints map[api.API]*endpoint
+	models    map[string]*Target
+	unlisted  *targetState
+	extra     []bodyMember
+	secret    string
+	transport http.RoundTripper
+}
+
+// endpoint is where and how one API of a provider is reached.
+type endpoint struct {
+	base   *url.URL
+	header string // the credential's, as net/http spells it; empty for none
+	value  []string
+}
+
+// bodyMember is one member of extra_body.
+type bodyMember struct {
+	key string
+	raw []byte
+}
+
+func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logger *zap.Logger) error {
+	if err := p.checkName(); err != nil {
+		return err
+	}
+	if err := p.locate(logger); err != nil {
+		return err
+	}
+	if err := p.readExtraBody(); err != nil {
+		return err
+	}
+	if p.HeaderUp != nil {
+		if err := p.HeaderUp.Provision(ctx); err != nil {
+			return fmt.Errorf("header_up: %w", err)
+		}
+	}
+	p.transport = fallback
+	if p.TransportRaw != nil {
+		mod, err := ctx.LoadModule(p, "TransportRaw")
+		if err != nil {
+			return fmt.Errorf("loading transport: %w", err)
+		}
+		p.transport = mod.(http.RoundTripper)
+	}
+	return nil
+}
+
+func (p *Provider) checkName() error {
+	switch {
+	case p.Name == "":
+		return fmt.Errorf("it has no name")
+	case strings.Contains(p.Name, "/"):
+		return fmt.Errorf("the name holds a slash, at which passthrough names are split")
+	case p.Preset == noPreset:
+		return nil
+	case p.Preset == "":
+		if _, ok := presets[p.Name]; ok {
+			p.Preset = p.Name
+		}
+		return nil
+	}
+	if _, ok := presets[p.Preset]; !ok {
+		names := sortedKeys(presets)
+		return fmt.Errorf("there is no preset %q%s (presets: %s)", p.Preset, didYouMean(p.Preset, names), strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// locate finds the base URL and the credential's header of each API.
+func (p *Provider) locate(logger *zap.Logger) error {
+	repl := caddy.NewReplacer()
+	var err error
+	if !p.Disabled { // whose credential may be gone already
+		if p.secret, err = repl.ReplaceOrErr(p.APIKey, true, true); err != nil {
+			return fmt.Errorf("api_key: %w", err)
+		}
+	}
+	if p.secret != "" && p.secret == p.APIKey {
+		logger.Warn("an api_key is written out in the configuration, where everyone with access to the admin API can read it; use {env.NAME} or {file./path}",
+			zap.String("provider", p.Name))
+	}
+	for name := range p.BaseURLs {
+		if !api.API(name).Known() {
+			return fmt.Errorf("base_urls: there is no API %q%s", name, didYouMean(name, apiNames()))
+		}
+	}
+	p.endpoints = map[api.API]*endpoint{}
+	for a, base := range p.bases() {
+		if p.endpoints[a], err = p.newEndpoint(repl, base); err != nil {
+			return err
+		}
+	}
+	if len(p.endpoints) == 0 {
+		return fmt.Errorf("no preset says where it is; add a base_url, or name a preset: %s", strings.Join(sortedKeys(presets), ", "))
+	}
+	if env := presets[p.Preset].env; p.secret == "" && env != "" && p.BaseURL == "" && len(p.BaseURLs) == 0 && !p.Disabled {
+		logger.Warn("a provider has no api_key", zap.String("provider", p.Name), zap.String("usual", "{env."+env+"}"))
+	}
+	return nil
+}
+
+func (p *Provider) newEndpoint(repl *caddy.Replacer, base presetBase) (*endpoint, error) {
+	text, err := repl.ReplaceOrErr(base.url, true, true)
+	if err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	if text == "" {
+		return nil, fmt.Errorf("the preset %s needs a base_url with your own host", p.Preset)
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("base_url: expected an absolute http or https URL with the version segment, such as https://api.openai.com/v1")
+	case u.User != nil:
+		return nil, fmt.Errorf("base_url: put the credential into api_key, not into the URL")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath, u.Fragment = "", ""
+	at := &endpoint{base: u}
+	if p.secret != "" {
+		name, prefix := authHeader(base.auth)
+		at.header, at.value = name, []string{prefix + p.secret}
+	}
+	return at, nil
+}
+
+func (p *Provider) readExtraBody() error {
+	if len(p.ExtraBody) == 0 {
+		return nil
+	}
+	it := jsonscan.Object(p.ExtraBody)
+	for it.Next() {
+		key := string(it.Key)
+		if key == "model" || key == "stream" {
+			return fmt.Errorf("extra_body: %q is decided by the request", key)
+		}
+		p.extra = append(p.extra, bodyMember{key, it.Value()})
+	}
+	if it.Err != nil {
+		return fmt.Errorf("extra_body: %w", it.Err)
+	}
+	return nil
+}
+
+// serves tells whether a model may be asked of this provider.
+func (p *Provider) serves(model string) bool {
+	return len(p.Models) == 0 || slices.ContainsFunc(p.Models, func(m ProviderModel) bool { return m.Name == model })
+}
+
+func (p *Provider) modelNames() []string {
+	names := make([]string, len(p.Models))
+	for i, m := range p.Models {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// redact takes our credential out of what a provider said, some of which quote
+// it in their errors.
+func (p *Provider) redact(body []byte) []byte {
+	if len(p.secret) < 4 {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(p.secret), []byte("REDACTED"))
+}
+
+// ProviderModel is a model that a provider serves. In JSON it is an object, or
+// just the model's name.
+type ProviderModel struct {
+	// The model's name, as the provider knows it.
+	Name string `json:"name"`
+	// What the provider takes for its tokens. Default: unknown, which is not
+	// free.
+	Price *Price `json:"price,omitempty"`
+}
+
+// Price is what a provider takes, in USD per million tokens.
+type Price struct {
+	// USD per million tokens of the prompt.
+	Input float64 `json:"input"`
+	// USD per million tokens of the answer, reasoning included.
+	Output float64 `json:"output"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *ProviderModel) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &m.Name)
+	}
+	type plain ProviderModel
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode((*plain)(m))
+}
+
+// MarshalJSON implements json.Marshaler.
+func (m ProviderModel) MarshalJSON() ([]byte, error) {
+	if m.Price == nil {
+		return json.Marshal(m.Name)
+	}
+	type plain ProviderModel
+	return json.Marshal(plain(m))
+}
+
+func apiNames() []string {
+	names := make([]string, len(api.All))
+	for i, a := range api.All {
+		names[i] = string(a)
+	}
+	return names
+}
+
+// Interface guards
+var (
+	_ json.Unmarshaler = (*ProviderModel)(nil)
+	_ json.Marshaler   = ProviderModel{}
+)

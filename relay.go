@@ -1,0 +1,336 @@
+package plexus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/sse"
+)
+
+// answer is a target's answer on its way to the client.
+type answer struct {
+	x       *exchange
+	ctx     context.Context
+	target  *Target
+	began   time.Time
+	res     *http.Response
+	clock   *time.Timer
+	watcher api.Watcher
+
+	content  time.Duration // since began, to the first content
+	events   int64         // that went to the client
+	finished bool          // as the model meant it to
+	failed   bool          // the provider says so
+}
+
+// maxHeld is how much of a stream, in bytes, is held back while waiting for its
+// first content. The opening events of every API are far smaller.
+const maxHeld = 1 << 20
+
+// maxWhole is how much of an answer, in bytes, is read before the client gets
+// its header: enough for nearly every answer to be judged as a whole, so that
+// one that breaks off can still be asked of another target.
+const maxWhole = 4 << 20
+
+// relay passes the answer on. It returns nil once the client has got anything,
+// else why the next target shall be asked.
+func (a *answer) relay() *failure {
+	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
+	switch {
+	case kind == "text/event-stream":
+		return a.relayStream()
+	case kind == "text/html":
+		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid}, nil)
+	case a.x.op.streams() || kind != "application/json" && !strings.HasSuffix(kind, "+json"):
+		return a.relayBytes(nil)
+	default:
+		return a.relayWhole()
+	}
+}
+
+func (a *answer) fail(f failure, cause error) *failure {
+	f.status = a.res.StatusCode
+	return a.x.failed(a.target, f, cause)
+}
+
+// gone is the verdict on an answer that broke off before anything of it went to
+// the client.
+func (a *answer) gone(err error) *failure {
+	f := judgeError(a.ctx, err)
+	return a.x.failed(a.target, f, err)
+}
+
+// commit sends the header to the client. From here on there is no failover.
+func (a *answer) commit() error {
+	x := a.x
+	if !a.clock.Stop() {
+		// The first content came in the very moment in which time ran out.
+		return errFirstContent
+	}
+	now := x.gateway.now()
+	x.committed = true
+	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
+	header := x.w.Header()
+	copyAnswerHeader(header, a.res.Header)
+	x.nameTarget(header)
+	return nil
+}
+
+// relayWhole passes on an answer that is one JSON document.
+func (a *answer) relayWhole() *failure {
+	body, err := readAll(io.LimitReader(a.res.Body, maxWhole), a.res.ContentLength)
+	if err != nil {
+		return a.gone(err)
+	}
+	if len(body) == maxWhole {
+		return a.relayBytes(body)
+	}
+	if !jsonscan.Valid(body) && len(body) > 0 {
+		return a.fail(failure{reason: "a broken answer", verdict: verdictInvalid}, nil)
+	}
+	if f, bad := judgeAnswer(a.watcher.Answer(body), body); bad {
+		return a.fail(f, nil)
+	}
+	if err := a.commit(); err != nil {
+		return a.gone(err)
+	}
+	a.x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
+	a.x.w.WriteHeader(a.res.StatusCode)
+	a.finished = true
+	if _, err := a.x.w.Write(body); err != nil {
+		a.clientGone(err)
+		return nil
+	}
+	a.ended(nil)
+	return nil
+}
+
+// relayBytes passes on audio, and what else Plexus does not look into, as it
+// comes. Head is what has been read of it already.
+func (a *answer) relayBytes(head []byte) *failure {
+	buf := make([]byte, 32<<10)
+	n, err := 0, error(nil)
+	if len(head) == 0 {
+		for n == 0 && err == nil {
+			n, err = a.res.Body.Read(buf)
+		}
+		head = buf[:n]
+	}
+	switch {
+	case len(head) == 0 && errors.Is(err, io.EOF):
+		return a.fail(failure{reason: "empty answer", verdict: verdictInvalid}, nil)
+	case len(head) == 0:
+		return a.gone(err)
+	case failedArray(head):
+		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid}, nil)
+	}
+	if err := a.commit(); err != nil {
+		return a.gone(err)
+	}
+	if a.res.ContentLength >= 0 && !a.res.Uncompressed {
+		a.x.w.Header()["Content-Length"] = []string{strconv.FormatInt(a.res.ContentLength, 10)}
+	}
+	a.x.w.WriteHeader(a.res.StatusCode)
+	for {
+		if err := a.send(head); err != nil {
+			a.clientGone(err)
+			return nil
+		}
+		if err != nil {
+			a.endBytes(err)
+			return nil
+		}
+		n, err = a.res.Body.Read(buf)
+		head = buf[:n]
+	}
+}
+
+// endBytes ends an answer that has no event in which an error could be told: if
+// it is not complete, the connection has to break, or the client would take it
+// for complete.
+func (a *answer) endBytes(err error) {
+	switch {
+	case errors.Is(err, io.EOF):
+		a.finished = true
+		a.ended(nil)
+		_ = a.x.rc.Flush() // renews the deadline, as at the end of a stream
+	case a.x.r.Context().Err() != nil:
+		a.clientGone(err)
+	default:
+		a.conclude(verdictInvalid, fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target), err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// failedArray recognises an error at the start of a stream of Gemini's that is
+// framed as a JSON array.
+func failedArray(head []byte) bool {
+	text := strings.TrimLeft(string(head[:min(len(head), 64)]), "[ \r\n\t{")
+	return strings.HasPrefix(text, `"error"`)
+}
+
+// relayStream passes on server-sent events, each as it comes. What comes before
+// the first content is held back, so that a target that fails until then can be
+// replaced by the next.
+func (a *answer) relayStream() *failure {
+	reader := sse.NewReader(a.res.Body)
+	var held []byte
+	for {
+		ev, err := reader.Next()
+		if err != nil {
+			return a.endedEarly(err)
+		}
+		signs := a.look(ev)
+		if f, bad := judgeEvent(ev, signs); bad {
+			return a.fail(f, nil)
+		}
+		if !a.strips(signs) {
+			held = append(held, ev.Raw...)
+			a.events++
+		}
+		if signs.Content || len(held) > maxHeld {
+			break
+		}
+	}
+	if err := a.commit(); err != nil {
+		return a.gone(err)
+	}
+	header := a.x.w.Header()
+	header["Cache-Control"] = []string{"no-cache"}
+	header["X-Accel-Buffering"] = []string{"no"} // or nginx in front of us collects the events
+	a.x.w.WriteHeader(a.res.StatusCode)
+	a.follow(reader, held)
+	return nil
+}
+
+func (a *answer) look(ev sse.Event) api.Signs {
+	signs := a.watcher.Event(ev.Name, ev.Data)
+	a.finished = a.finished || signs.Finished
+	a.failed = a.failed || signs.Failed
+	return signs
+}
+
+// judgeEvent is the verdict on an event before the first content.
+func judgeEvent(ev sse.Event, signs api.Signs) (failure, bool) {
+	switch {
+	case signs.Failed:
+		return failure{reason: "an error inside a 200", verdict: verdictInvalid}, true
+	case ev.Data != nil && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data):
+		return failure{reason: "a broken stream", verdict: verdictInvalid}, true
+	}
+	return failure{}, false
+}
+
+// endedEarly is the verdict on a stream that ended before its first content.
+func (a *answer) endedEarly(err error) *failure {
+	if errors.Is(err, io.EOF) {
+		return a.fail(failure{reason: "empty stream", verdict: verdictInvalid}, nil)
+	}
+	return a.gone(err)
+}
+
+// strips tells whether an event only answers what we asked for and the client
+// did not.
+func (a *answer) strips(signs api.Signs) bool {
+	return signs.UsageOnly && a.x.asksUsage(a.target.Provider)
+}
+
+// follow sends what was held back and then every event as it comes, each in a
+// flush of its own.
+func (a *answer) follow(reader *sse.Reader, held []byte) {
+	// net/http writes the end of the body past a deadline that a long pause
+	// has let expire, unless a flush renews it.
+	defer a.x.rc.Flush() //nolint:errcheck // nothing is left to try
+	if err := a.send(held); err != nil {
+		a.clientGone(err)
+		return
+	}
+	for {
+		ev, err := reader.Next()
+		if err != nil {
+			a.ended(err)
+			return
+		}
+		if a.strips(a.look(ev)) {
+			continue
+		}
+		a.events++
+		if err := a.send(ev.Raw); err != nil {
+			a.clientGone(err)
+			return
+		}
+	}
+}
+
+// send writes bytes and sees to it that they leave.
+func (a *answer) send(b []byte) error {
+	if _, err := a.x.w.Write(b); err != nil {
+		return err
+	}
+	if err := a.x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// ended judges how the provider's stream ended. One that it left unfinished ends
+// with the error event of the client's API: never in silence, as if this were
+// all.
+func (a *answer) ended(err error) {
+	switch {
+	case a.failed:
+		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
+	case a.finished:
+		a.conclude(verdictServed, nil, nil)
+	case a.x.r.Context().Err() != nil:
+		a.clientGone(err)
+	default:
+		e := fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target)
+		a.conclude(verdictInvalid, e, err)
+		_ = a.send(a.x.op.api.ErrorEvent(e.forClient(), a.events)) // nothing is left to try
+	}
+}
+
+// clientGone notes that the client left. SDKs hang up on the last event, without
+// waiting for the end of the body: that is a success.
+func (a *answer) clientGone(err error) {
+	if a.finished && !a.failed {
+		a.conclude(verdictServed, nil, nil)
+		return
+	}
+	a.conclude(verdictCanceled, fail(ErrClientClosed, "the client went away"), err)
+}
+
+// conclude records how the answer ended, and what it tells of the target.
+func (a *answer) conclude(verdict string, e *Error, cause error) {
+	x, t, now := a.x, a.target, a.x.gateway.now()
+	x.usage, x.err = a.watcher.Usage(), e
+	metrics.attempt(t, verdict)
+	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {
+		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
+			zap.Int("attempt", x.attempts), zap.String("verdict", verdict), zap.Error(cause))
+	}
+	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
+	switch verdict {
+	case verdictServed:
+		t.state.succeeded()
+		t.state.observeFirstContent(a.content, now)
+		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
+			t.state.observeOutputRate(rate, now)
+			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
+		}
+	case verdictInvalid:
+		t.blame(0, now)
+	}
+}

@@ -1,0 +1,206 @@
+package plexus
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// request is what a client sent, and where in it stands what must be changed.
+type request struct {
+	body []byte
+	// model is the name that the client asks for.
+	model string
+	// names are the places of the model's name in the body, in order.
+	names []place
+	// stream says that the client asks for a stream.
+	stream bool
+	// boundary is that of a multipart form; empty where the body is JSON.
+	boundary string
+	// streamOptions is where chat's stream_options stand, if anywhere.
+	streamOptions place
+	// usage says that the client asks for the usage of a chat stream.
+	usage bool
+	// alternatives says that the body lists more models, as OpenRouter's
+	// `models` does.
+	alternatives bool
+}
+
+// place is a range of bytes in a body, and what stands around a model's name
+// there: quotes in JSON, and Gemini's "models/".
+type place struct {
+	start, end     int
+	before, behind string
+}
+
+// readRequest reads the body, once, and finds what it asks for.
+func (x *exchange) readRequest() error {
+	if err := x.readBody(); err != nil {
+		return err
+	}
+	x.req.stream = x.op.streams()
+	kind, params, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	if kind == "multipart/form-data" {
+		x.req.boundary = params["boundary"]
+		return x.req.inspectForm()
+	}
+	if err := x.req.inspect(&x.op); err != nil {
+		return err
+	}
+	if x.req.model == "" {
+		return fail(ErrInvalidRequest, "the request names no model; add \"model\", one of those that GET /v1/models lists")
+	}
+	return nil
+}
+
+// readBody reads to the very end: net/http watches for the client's leaving
+// only once it has seen that.
+func (x *exchange) readBody() error {
+	limit := x.gateway.MaxBody
+	if encoding := x.r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return fail(ErrUnsupportedEncoding, "the body is compressed (%s); send it as it is", quoted(encoding))
+	}
+	if x.r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
+	x.req.body = body
+	switch tooMuch := (*http.MaxBytesError)(nil); {
+	case err == nil:
+		return nil
+	case errors.As(err, &tooMuch):
+		return tooLarge(tooMuch.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fail(ErrRequestTimeout, "the body stopped coming")
+	case x.r.Context().Err() != nil:
+		return fail(ErrClientClosed, "the client went away")
+	default:
+		return fail(ErrInvalidRequest, "the body ended too early")
+	}
+}
+
+func tooLarge(limit int64) error {
+	return fail(ErrRequestTooLarge, "the body is larger than %d bytes, the limit of this gateway", limit)
+}
+
+// readAll reads into one buffer of the announced size. A size that a client only
+// announces is not believed beyond a megabyte.
+func readAll(src io.Reader, announced int64) ([]byte, error) {
+	const believed = 1 << 20
+	buf := make([]byte, 0, min(max(announced, 511), believed)+1)
+	for {
+		n, err := src.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+		if len(buf) == cap(buf) {
+			size := 2 * cap(buf)
+			if announced > int64(len(buf)) {
+				size = int(announced) + 1
+			}
+			buf = append(make([]byte, 0, size), buf...)
+		}
+	}
+}
+
+// inspect finds the model and the stream flag in a JSON body.
+func (req *request) inspect(op *operation) error {
+	if !utf8.Valid(req.body) {
+		return fail(ErrInvalidRequest, "the body is not valid UTF-8")
+	}
+	it := jsonscan.Object(req.body)
+	for it.Next() {
+		if err := req.member(op, &it); err != nil {
+			return err
+		}
+	}
+	if it.Err != nil {
+		return fail(ErrInvalidRequest, "the body cannot be read: %v", it.Err)
+	}
+	if op.api == api.Gemini {
+		req.model = op.model
+	}
+	return nil
+}
+
+func (req *request) member(op *operation, it *jsonscan.Iter) error {
+	if op.api == api.Gemini {
+		return req.geminiMember(it)
+	}
+	switch key := string(it.Key); {
+	case key == "model":
+		return req.setModel(it)
+	case strings.EqualFold(key, "model"):
+		// Providers written in Go read "Model" as "model": a client could name
+		// one model to us and another one to them.
+		return fail(ErrInvalidRequest, "the member %q differs from \"model\" only by its case", key)
+	case key == "stream":
+		req.stream = string(it.Value()) == "true"
+	case key == "models":
+		req.alternatives = true
+	case key == "stream_options" && op.api == api.Chat:
+		req.streamOptions = place{start: it.Start, end: it.End}
+		req.usage = string(jsonscan.Member(it.Value(), "include_usage")) == "true"
+	}
+	return nil
+}
+
+func (req *request) setModel(it *jsonscan.Iter) error {
+	if len(req.names) > 0 {
+		return fail(ErrInvalidRequest, "the member \"model\" stands twice")
+	}
+	name, ok := jsonscan.String(it.Value())
+	switch {
+	case !ok:
+		return fail(ErrInvalidRequest, "\"model\" must be a string")
+	case name == "":
+		return fail(ErrInvalidRequest, "\"model\" is empty")
+	}
+	req.model = name
+	req.names = append(req.names, place{it.Start, it.End, `"`, `"`})
+	return nil
+}
+
+// geminiMember finds the places where a Gemini body repeats the path's model:
+// embedContent's model, each of batchEmbedContents' requests, and countTokens'
+// generateContentRequest.
+func (req *request) geminiMember(it *jsonscan.Iter) error {
+	switch string(it.Key) {
+	case "model":
+		req.addGeminiName(it.Value(), it.Start)
+	case "generateContentRequest":
+		req.geminiObject(it.Value(), it.Start)
+	case "requests":
+		requests := jsonscan.Array(it.Value())
+		for requests.Next() {
+			req.geminiObject(requests.Value(), it.Start+requests.Start)
+		}
+	}
+	return nil
+}
+
+func (req *request) geminiObject(raw []byte, offset int) {
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		if string(it.Key) == "model" {
+			req.addGeminiName(it.Value(), offset+it.Start)
+		}
+	}
+}
+
+func (req *request) addGeminiName(raw []byte, start int) {
+	if _, isString := jsonscan.String(raw); isString {
+		req.names = append(req.names, place{start, start + len(raw), `"models/`, `"`})
+	}
+}

@@ -1,0 +1,298 @@
+package plexus
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// Router finds the targets behind the names that clients ask for. It does not
+// change once it is built, so that it needs no lock.
+type Router struct {
+	models    []*route
+	names     map[string]*route
+	providers map[string]*Provider
+	failover  Failover
+}
+
+// route is one alias, ready to be asked.
+type route struct {
+	model    *Model
+	targets  []*Target // the enabled ones
+	selector Selector
+	strategy string
+	rotation *Rotation
+	failover Failover
+}
+
+// Route is what a name stands for.
+type Route struct {
+	// Alias is the canonical alias, or "provider/model" for a passthrough.
+	Alias string
+	// Passthrough says that the name was that of a provider's model.
+	Passthrough bool
+	// Targets are the enabled ones, in the order in which they are written.
+	Targets []*Target
+
+	route *route
+}
+
+// newRouter checks the models against the providers and builds the maps.
+func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
+	r := &Router{
+		names:     make(map[string]*route, len(g.Models)),
+		providers: make(map[string]*Provider, len(g.Providers)),
+		failover:  g.Failover.over(nil),
+	}
+	for _, p := range g.Providers {
+		if r.providers[p.Name] != nil {
+			return nil, fmt.Errorf("duplicate provider %q", p.Name)
+		}
+		r.providers[p.Name] = p
+		if err := r.addProvider(g, p); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range g.Models {
+		if err := r.addModel(ctx, g, m); err != nil {
+			return nil, fmt.Errorf("model %q: %w", m.Alias, err)
+		}
+	}
+	return r, nil
+}
+
+// addProvider prepares the targets of the models that the provider lists, for
+// passthrough.
+func (r *Router) addProvider(g *Gateway, p *Provider) error {
+	p.models = make(map[string]*Target, len(p.Models))
+	for _, m := range p.Models {
+		if m.Name == "" {
+			return fmt.Errorf("provider %q: a model has no name", p.Name)
+		}
+		if p.models[m.Name] != nil {
+			return fmt.Errorf("provider %q: duplicate model %q", p.Name, m.Name)
+		}
+		if m.Price != nil && (m.Price.Input < 0 || m.Price.Output < 0) {
+			return fmt.Errorf("provider %q: model %q: a price is negative", p.Name, m.Name)
+		}
+		t, err := g.newTarget(p, m.Name)
+		if err != nil {
+			return err
+		}
+		t.Price = m.Price
+		p.models[m.Name] = t
+	}
+	other, err := g.pooled.state(p.stateKey(""))
+	p.unlisted = other
+	return err
+}
+
+func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
+	if m.Alias == "" {
+		return errors.New("it has no alias")
+	}
+	if len(m.Targets) == 0 {
+		return errors.New("it has no targets; add `target <provider> <model>`")
+	}
+	if err := m.Failover.validate(); err != nil {
+		return err
+	}
+	rt := &route{model: m, failover: m.Failover.over(g.Failover)}
+	for _, name := range m.names() {
+		if other := r.names[name]; other != nil {
+			return fmt.Errorf("duplicate alias %q: model %q and model %q both claim it", name, other.model.Alias, m.Alias)
+		}
+		r.names[name] = rt
+	}
+	for i := range m.Targets {
+		if err := r.addTarget(g, rt, &m.Targets[i]); err != nil {
+			return err
+		}
+	}
+	var err error
+	if rt.selector, err = loadSelector(ctx, m); err != nil {
+		return err
+	}
+	rt.strategy = rt.selector.(caddy.Module).CaddyModule().ID.Name()
+	if rt.rotation, err = g.pooled.rotation(m.Alias); err != nil {
+		return err
+	}
+	r.models = append(r.models, rt)
+	return nil
+}
+
+func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
+	p := r.providers[mt.Provider]
+	if p == nil {
+		return fmt.Errorf("target %s/%s: provider %q is not defined%s", mt.Provider, mt.Model, mt.Provider, didYouMean(mt.Provider, sortedKeys(r.providers)))
+	}
+	if mt.Model == "" {
+		return fmt.Errorf("a target of provider %q names no model", mt.Provider)
+	}
+	if !p.serves(mt.Model) {
+		names := p.modelNames()
+		return fmt.Errorf("target %s/%s: provider %q does not list the model %q%s (it lists %s)",
+			p.Name, mt.Model, p.Name, mt.Model, didYouMean(mt.Model, names), listed(names))
+	}
+	if mt.Weight != nil && !(*mt.Weight > 0) {
+		return fmt.Errorf("target %s/%s: the weight %v is not positive", p.Name, mt.Model, *mt.Weight)
+	}
+	if mt.Disabled {
+		return nil
+	}
+	if p.Disabled {
+		g.logger.Warn("a target is on a disabled provider", zap.String("model", rt.model.Alias), zap.String("provider", p.Name), zap.String("target", mt.Model))
+		return nil
+	}
+	t, err := g.newTarget(p, mt.Model)
+	if err != nil {
+		return err
+	}
+	if known := p.models[mt.Model]; known != nil {
+		t.Price = known.Price
+	}
+	if mt.Weight != nil {
+		t.Weight = *mt.Weight
+	}
+	for _, other := range rt.targets {
+		if other.state == t.state {
+			return fmt.Errorf("target %s is listed twice; give it one weight", t)
+		}
+	}
+	rt.targets = append(rt.targets, t)
+	return nil
+}
+
+func loadSelector(ctx caddy.Context, m *Model) (Selector, error) {
+	if m.SelectorRaw == nil {
+		m.SelectorRaw = []byte(`{"strategy":"random"}`)
+	}
+	mod, err := ctx.LoadModule(m, "SelectorRaw")
+	if err != nil {
+		return nil, fmt.Errorf("loading selector (there are %s): %w", strings.Join(selectorNames(), ", "), err)
+	}
+	selector, ok := mod.(Selector)
+	if !ok {
+		return nil, fmt.Errorf("the module %T is not a selector", mod)
+	}
+	return selector, nil
+}
+
+// Resolve finds what a name stands for: an alias, an additional alias, or
+// provider/model, split at the first slash. Its errors are ErrAliasNotFound and
+// ErrNoEnabledTargets.
+func (r *Router) Resolve(name string) (Route, error) {
+	if rt := r.names[name]; rt != nil {
+		if len(rt.targets) == 0 {
+			return Route{}, fail(ErrNoEnabledTargets, "every target of the model %s is disabled", quoted(rt.model.Alias))
+		}
+		return Route{Alias: rt.model.Alias, Targets: rt.targets, route: rt}, nil
+	}
+	provider, model, found := strings.Cut(name, "/")
+	p := r.providers[provider]
+	if !found || model == "" || p == nil || !p.serves(model) {
+		return Route{}, r.notFound(name, p, model)
+	}
+	if p.Disabled {
+		return Route{}, fail(ErrNoEnabledTargets, "the provider of %s is disabled", quoted(name))
+	}
+	t := p.models[model]
+	if t == nil {
+		// What nobody listed shares one state and one label: clients could
+		// invent names without end.
+		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, label: unlistedLabel}
+	}
+	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
+}
+
+// allNames lists what may be asked for by name, for suggestions.
+func (r *Router) allNames() []string {
+	names := sortedKeys(r.names)
+	for _, p := range sortedKeys(r.providers) {
+		for _, m := range r.providers[p].Models {
+			names = append(names, p+"/"+m.Name)
+		}
+	}
+	return names
+}
+
+func (r *Router) notFound(name string, p *Provider, model string) error {
+	if p != nil && model != "" {
+		return fail(ErrAliasNotFound, "the provider %q does not serve the model %s", p.Name, quoted(model))
+	}
+	return fail(ErrAliasNotFound, "the model %s does not exist; GET /v1/models lists those that do", quoted(name))
+}
+
+// plan orders the targets of a route for one request: those that speak its API
+// and are not cooling down, best first. The slice is the caller's to keep.
+func (r *Route) plan(a api.API, inputTokens int, now time.Time, room []*Target) ([]*Target, error) {
+	for _, t := range r.Targets {
+		if t.Provider.endpoints[a] != nil {
+			room = append(room, t)
+		}
+	}
+	if len(room) == 0 {
+		return nil, r.notSpoken(a)
+	}
+	room, err := awake(room, now)
+	if err != nil {
+		return nil, err
+	}
+	if r.route != nil && len(room) > 1 {
+		r.route.selector.Order(&Selection{Candidates: room, InputTokens: inputTokens, Now: now, Rotation: r.route.rotation})
+	}
+	return room, nil
+}
+
+func (r *Route) notSpoken(a api.API) error {
+	var speak []string
+	for _, t := range r.Targets {
+		speak = append(speak, fmt.Sprintf("%s speaks %s", t.Provider.Name, strings.Join(t.Provider.speaks(), ", ")))
+	}
+	slices.Sort(speak)
+	return fail(ErrAPINotSpoken, "no target of the model %s speaks the API of this request, %s: %s",
+		quoted(r.Alias), a, strings.Join(slices.Compact(speak), "; "))
+}
+
+// awake leaves out, in place, the targets that are cooling down. Where all of
+// them are, those that may be a single hiccup away from working stay.
+func awake(targets []*Target, now time.Time) ([]*Target, error) {
+	keep := func(stays func(*Target) bool) []*Target {
+		n := 0
+		for i, t := range targets {
+			if stays(t) {
+				targets[i], targets[n] = targets[n], t
+				n++
+			}
+		}
+		return targets[:n]
+	}
+	if left := keep(func(t *Target) bool { return !t.state.cooling(now) }); len(left) > 0 {
+		return left, nil
+	}
+	if left := keep(func(t *Target) bool { return !t.state.avoidable() }); len(left) > 0 {
+		return left, nil
+	}
+	soonest := time.Duration(1<<63 - 1)
+	for _, t := range targets {
+		soonest = min(soonest, time.Duration(t.state.coolUntil.Load()-now.UnixNano()))
+	}
+	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))
+	err.RetryAfter = max(soonest, time.Second)
+	return nil, err
+}
+
+// failoverOf is how failures of the route's targets are met.
+func (r *Router) failoverOf(route *Route) *Failover {
+	if route.route != nil {
+		return &route.route.failover
+	}
+	return &r.failover
+}

@@ -1,0 +1,176 @@
+package plexus
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+func init() {
+	caddy.RegisterModule(Random{})
+	caddy.RegisterModule(InOrder{})
+	caddy.RegisterModule(RoundRobin{})
+}
+
+// Selector is the strategy by which a model's targets are ordered for one
+// request: the first is asked, the next is the failover. Selectors are modules
+// of the namespace plexus.selectors.
+type Selector interface {
+	// Order sorts the candidates in place, best first. It is called by many
+	// requests at once.
+	Order(s *Selection)
+}
+
+// Selection is what a selector knows of one request.
+type Selection struct {
+	// Candidates are the targets that can answer the request. No two are the
+	// same provider's same model.
+	Candidates []*Target
+	// InputTokens is an estimate of the prompt's tokens.
+	InputTokens int
+	// Now is when the choice is made.
+	Now time.Time
+	// Rotation is the model's, and outlives reloads.
+	Rotation *Rotation
+}
+
+// Target is one provider's model behind an alias.
+type Target struct {
+	Provider *Provider
+	// Model is the provider's name of the model.
+	Model string
+	// Weight is relative to those of the other targets; 1 where none is given.
+	Weight float64
+	// Price is nil where it is not known.
+	Price *Price
+
+	state *targetState
+	label string
+}
+
+// FirstContent is the target's recent time to first content, and whether any is
+// known.
+func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
+	t.state.mu.Lock()
+	defer t.state.mu.Unlock()
+	seconds, known := t.state.firstContent.get(now)
+	return time.Duration(seconds * float64(time.Second)), known
+}
+
+// OutputRate is the target's recent speed in tokens per second, and whether any
+// is known.
+func (t *Target) OutputRate(now time.Time) (float64, bool) {
+	t.state.mu.Lock()
+	defer t.state.mu.Unlock()
+	return t.state.outputRate.get(now)
+}
+
+// Explore asks for the leave to try a target of which nothing is known. It is
+// given to one request a second.
+func (t *Target) Explore(now time.Time) bool { return t.state.explore(now) }
+
+func (t *Target) String() string { return t.Provider.Name + "/" + t.Model }
+
+// Random picks a target by chance, in proportion to the weights: of two targets
+// with weights 70 and 30 the first is asked seven times of ten. The failover
+// goes on in the same way among those that are left.
+type Random struct {
+	chance func() float64
+}
+
+// CaddyModule returns the Caddy module information.
+func (Random) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "plexus.selectors.random", New: func() caddy.Module { return new(Random) }}
+}
+
+// Provision implements caddy.Provisioner.
+func (r *Random) Provision(caddy.Context) error {
+	r.chance = rand.Float64
+	return nil
+}
+
+// Order implements Selector. Each target draws an exponentially distributed
+// time with its weight as the rate; the order of arrival is a weighted sample
+// without replacement (Efraimidis and Spirakis, 2006).
+func (r *Random) Order(s *Selection) {
+	var room [16]float64
+	arrivals := room[:0]
+	for _, t := range s.Candidates {
+		arrivals = append(arrivals, -math.Log(1-r.chance())/t.Weight)
+	}
+	sortBy(s.Candidates, arrivals)
+}
+
+// InOrder asks the targets as they are written: the first, and each following
+// one when all before it have failed.
+type InOrder struct{}
+
+// CaddyModule returns the Caddy module information.
+func (InOrder) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "plexus.selectors.in_order", New: func() caddy.Module { return new(InOrder) }}
+}
+
+// Order implements Selector.
+func (InOrder) Order(*Selection) {}
+
+// RoundRobin goes through the targets in turn, one step a request. A target of
+// weight 2 comes twice as often as one of weight 1, spread evenly.
+type RoundRobin struct{}
+
+// CaddyModule returns the Caddy module information.
+func (RoundRobin) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "plexus.selectors.round_robin", New: func() caddy.Module { return new(RoundRobin) }}
+}
+
+// Order implements Selector. It is nginx's smooth weighted round robin: each
+// target earns its weight in credit, the richest is chosen and pays the sum.
+func (RoundRobin) Order(s *Selection) {
+	if len(s.Candidates) < 2 {
+		return
+	}
+	s.Rotation.mu.Lock()
+	defer s.Rotation.mu.Unlock()
+	var room [16]float64
+	debts := room[:0]
+	sum := 0.0
+	for _, t := range s.Candidates {
+		sum += t.Weight
+		s.Rotation.credits[t.state] += t.Weight
+		debts = append(debts, -s.Rotation.credits[t.state])
+	}
+	sortBy(s.Candidates, debts)
+	s.Rotation.credits[s.Candidates[0].state] -= sum
+}
+
+// sortBy sorts targets by their scores, the smallest first, equals in the order
+// in which they stand. There are few: insertion is the fastest, and allocates
+// nothing.
+func sortBy(targets []*Target, scores []float64) {
+	for i := 1; i < len(targets); i++ {
+		for k := i; k > 0 && scores[k] < scores[k-1]; k-- {
+			scores[k], scores[k-1] = scores[k-1], scores[k]
+			targets[k], targets[k-1] = targets[k-1], targets[k]
+		}
+	}
+}
+
+// selectorNames lists the registered strategies.
+func selectorNames() []string {
+	var names []string
+	for _, info := range caddy.GetModules("plexus.selectors") {
+		names = append(names, info.ID.Name())
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner = (*Random)(nil)
+	_ Selector          = (*Random)(nil)
+	_ Selector          = InOrder{}
+	_ Selector          = RoundRobin{}
+)

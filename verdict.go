@@ -1,0 +1,202 @@
+package plexus
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// failure is an attempt that came to nothing, before anything of it reached the
+// client.
+type failure struct {
+	target *Target
+	// status is the provider's; 0 where it did not get as far.
+	status int
+	// reason says what happened in words that carry no URL and no credential.
+	reason string
+	// verdict is the label of metrics.
+	verdict string
+	// retryAfter is how long the provider wants to be left alone; 0 where it
+	// says nothing.
+	retryAfter time.Duration
+	// timeout says that time ran out.
+	timeout bool
+	// blameless says that the target will serve other requests well.
+	blameless bool
+}
+
+func (f *failure) String() string { return f.target.String() + ": " + f.reason }
+
+// The verdicts on an attempt, the labels of its metrics.
+const (
+	verdictServed      = "served"
+	verdictClientError = "client_error" // the provider found fault with the request
+	verdictCanceled    = "canceled"
+	verdictConnection  = "connection" // dial, TLS, reset
+	verdictTimeout     = "timeout"
+	verdictStatus      = "status"
+	verdictCredential  = "credential"
+	verdictUnknown     = "unknown_model"
+	verdictInvalid     = "invalid_answer" // an error inside a 200, an empty stream, no JSON
+)
+
+// errFirstContent ends an attempt whose first content took too long.
+var errFirstContent = errors.New("the first content took too long")
+
+// judgeError is the verdict on an exchange that failed below HTTP.
+func judgeError(ctx context.Context, err error) failure {
+	if errors.Is(context.Cause(ctx), errFirstContent) {
+		return failure{reason: "timeout before the first content", verdict: verdictTimeout, timeout: true}
+	}
+	var dns *net.DNSError
+	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var network net.Error
+	var dial reverseproxy.DialError
+	out := failure{verdict: verdictConnection}
+	switch {
+	case errors.As(err, &dns):
+		out.reason = "host name not found"
+	case errors.As(err, &record), errors.As(err, &certificate), errors.As(err, &authority):
+		out.reason = "TLS handshake failed"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		out.reason = "connection refused"
+	case errors.As(err, &network) && network.Timeout():
+		out.reason, out.timeout, out.verdict = "timeout", true, verdictTimeout
+	case errors.As(err, &dial):
+		out.reason = "cannot connect"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		out.reason = "connection broken off"
+	default:
+		out.reason = "connection failed"
+	}
+	return out
+}
+
+// maxErrorBody is how much of a provider's error is read, in bytes.
+const maxErrorBody = 64 << 10
+
+// judgeStatus is the verdict on an answer that is no success. It tells whether
+// the next target shall be tried; if not, the answer is the client's.
+func judgeStatus(status int, header http.Header, body []byte, f *Failover, now time.Time) (failure, bool) {
+	out := failure{status: status, verdict: verdictStatus, retryAfter: retryAfter(header, now)}
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		out.verdict, out.reason = verdictCredential, fmt.Sprintf("%d (it refuses our credential)", status)
+		return out, true
+	case status == http.StatusPaymentRequired:
+		out.verdict, out.reason = verdictCredential, "402 (our account there is exhausted)"
+		return out, true
+	case status == http.StatusBadRequest && bytes.Contains(body, []byte("API_KEY_INVALID")):
+		// Gemini's way to refuse a credential.
+		out.verdict, out.reason = verdictCredential, "400 (it refuses our credential)"
+		return out, true
+	case (status == http.StatusNotFound || status == http.StatusBadRequest) && unknownModel(status, body):
+		out.verdict, out.reason, out.blameless = verdictUnknown, fmt.Sprintf("%d (it does not know the model)", status), true
+		return out, true
+	}
+	out.reason = strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	switch {
+	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
+		status == http.StatusTooManyRequests, status >= 500, status < 400:
+		return out, true
+	case f.sends(status):
+		out.blameless = true
+		return out, true
+	}
+	out.verdict = verdictClientError
+	return out, false
+}
+
+// unknownModel tells whether an error says that the provider does not have the
+// model. A 404 does so in many words (OpenAI "model_not_found", Anthropic
+// "model: x", Gemini "models/x is not found", Ollama "model 'x' not found"); a
+// 400 has to be explicit, as Mistral's "invalid_model", Together's
+// "model_not_available" and OpenRouter's "not a valid model ID" are.
+func unknownModel(status int, body []byte) bool {
+	at := jsonscan.Member(body, "error")
+	if at == nil || at[0] != '{' {
+		at = body // Mistral and old vLLM have no envelope, Ollama a bare string
+	}
+	text := strings.ToLower(string(at))
+	for _, sign := range []string{"model_not_found", "invalid_model", "model_not_available", "not a valid model id"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return status == http.StatusNotFound && strings.Contains(text, "model")
+}
+
+// judgeAnswer is the verdict on a whole answer that came with a 2xx.
+func judgeAnswer(signs api.Signs, body []byte) (failure, bool) {
+	switch {
+	case len(bytes.TrimSpace(body)) == 0:
+		return failure{reason: "empty answer", verdict: verdictInvalid}, true
+	case signs.Failed:
+		return failure{reason: "an error inside a 200", verdict: verdictInvalid}, true
+	case !signs.Content:
+		return failure{reason: "an answer without content", verdict: verdictInvalid}, true
+	}
+	return failure{}, false
+}
+
+// retryAfter is what a provider says of when to come back: retry-after-ms, as
+// OpenAI and Azure send it, or Retry-After in seconds or as a date (RFC 9110,
+// section 10.2.3).
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	if ms, err := strconv.ParseFloat(header.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e12 {
+		return time.Duration(ms * float64(time.Millisecond))
+	}
+	value := strings.TrimSpace(header.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds < 1e9 {
+		return max(0, time.Duration(seconds*float64(time.Second)))
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// allFailed is the one answer to a request whose every attempt came to nothing.
+// Its status is the last provider's where that is the client's business.
+func (x *exchange) allFailed() error {
+	tried := make([]string, len(x.failures))
+	for i := range x.failures {
+		tried[i] = x.failures[i].String()
+	}
+	noun := "target"
+	if len(tried) > 1 {
+		noun = "targets"
+	}
+	err := fail(ErrAllTargetsFailed, "model %s: %d %s tried, none succeeded: %s", quoted(x.route.Alias), len(tried), noun, strings.Join(tried, "; "))
+	last := x.failures[len(x.failures)-1]
+	switch last.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
+		if last.verdict == verdictStatus {
+			err.Status = last.status
+		}
+	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		err.Status = http.StatusGatewayTimeout
+	}
+	if last.timeout {
+		err.Status = http.StatusGatewayTimeout
+	}
+	err.RetryAfter = last.retryAfter
+	return err
+}

@@ -1,0 +1,240 @@
+package plexus
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// yamlReader reads a gateway from YAML, in either of two dialects: lists of
+// `- name:` and `- alias:` with camelCase keys, and maps with snake_case keys.
+// Keys of both are understood everywhere. It walks the nodes itself, so that
+// every error says the line, and an unknown key is an error.
+type yamlReader struct {
+	file     string
+	gateway  *Gateway
+	host     string
+	port     int
+	prices   map[string]*Price
+	warnings []yamlWarning
+}
+
+type yamlWarning struct {
+	line int
+	text string
+}
+
+// yamlFields are the keys that a mapping may hold.
+type yamlFields map[string]func(*yaml.Node) error
+
+// readYAML adds what a YAML file says to a gateway.
+func readYAML(file string, body io.Reader, g *Gateway) (*yamlReader, error) {
+	y := &yamlReader{file: file, gateway: g, prices: map[string]*Price{}}
+	var doc yaml.Node
+	switch err := yaml.NewDecoder(body).Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return y, nil
+	case err != nil:
+		// yaml.v3 says "yaml: line 3: …".
+		text := strings.TrimPrefix(err.Error(), "yaml: ")
+		if rest, ok := strings.CutPrefix(text, "line "); ok {
+			return nil, fmt.Errorf("%s:%s", file, rest)
+		}
+		return nil, fmt.Errorf("%s: %s", file, text)
+	}
+	fields := yamlFields{
+		"providers": y.eachOf("name", y.provider),
+		"models":    y.eachOf("alias", y.model),
+		"keys":      y.eachOf("name", y.key),
+		"apiKeys":   y.eachOf("name", y.key),
+		"server":    y.server,
+		"pricing":   y.pricing,
+	}
+	y.ignore(fields, "the gateway", "adminKey", "admin", "backgroundExploration", "compaction", "cooldown", "database",
+		"default_quotas", "e2ePerformanceExplorationRate", "events", "failover", "latencyExplorationRate", "logging",
+		"mcpOAuth", "mcp_servers", "performanceExplorationRate", "resilience", "stall", "timeout", "user_quotas", "vision_fallthrough")
+	if err := y.mapping(doc.Content[0], "the file", fields); err != nil {
+		return nil, err
+	}
+	y.putPrices()
+	return y, nil
+}
+
+func (y *yamlReader) fail(n *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", y.file, n.Line, fmt.Sprintf(format, args...))
+}
+
+// ignore accepts keys that the dialects have and that mean nothing here, with a
+// warning, since who wrote them expected something of them.
+func (y *yamlReader) ignore(fields yamlFields, what string, keys ...string) {
+	for _, key := range keys {
+		fields[key] = func(n *yaml.Node) error {
+			y.warnings = append(y.warnings, yamlWarning{n.Line, fmt.Sprintf("%q of %s has no effect in Plexus", key, what)})
+			return nil
+		}
+	}
+}
+
+// mapping goes through a mapping's keys.
+func (y *yamlReader) mapping(n *yaml.Node, what string, fields yamlFields) error {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode {
+		return y.fail(n, "expected %s to be a mapping of keys to values", what)
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], resolve(n.Content[i+1])
+		parse := fields[key.Value]
+		switch {
+		case seen[key.Value]:
+			return y.fail(key, "duplicate key %q", key.Value)
+		case parse == nil:
+			names := sortedKeys(fields)
+			return y.fail(key, "unknown key %q of %s%s", key.Value, what, didYouMean(key.Value, names))
+		}
+		seen[key.Value] = true
+		if value.Tag == "!!null" {
+			continue
+		}
+		if err := parse(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resolve(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// eachOf reads a collection that is a list whose items name themselves by a key,
+// or a mapping by name.
+func (y *yamlReader) eachOf(nameKey string, read func(n *yaml.Node, name string) error) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		switch n.Kind {
+		case yaml.SequenceNode:
+			for _, item := range n.Content {
+				item = resolve(item)
+				name := ""
+				if item.Kind == yaml.MappingNode {
+					for i := 0; i+1 < len(item.Content); i += 2 {
+						if item.Content[i].Value == nameKey {
+							name = resolve(item.Content[i+1]).Value
+						}
+					}
+				}
+				if name == "" {
+					return y.fail(item, "expected an item with the key %q", nameKey)
+				}
+				if err := read(item, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		case yaml.MappingNode:
+			seen := map[string]bool{}
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				if seen[n.Content[i].Value] {
+					return y.fail(n.Content[i], "duplicate key %q", n.Content[i].Value)
+				}
+				seen[n.Content[i].Value] = true
+				if err := read(resolve(n.Content[i+1]), n.Content[i].Value); err != nil {
+					return err
+				}
+			}
+			return nil
+		default:
+			return y.fail(n, "expected a list, or a mapping by name")
+		}
+	}
+}
+
+// decode reads a scalar, or whatever else fits the type of its destination.
+func (y *yamlReader) decode(what string, to any) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := n.Decode(to); err != nil {
+			return y.fail(n, "%s: expected %s", what, kindOf(to))
+		}
+		return nil
+	}
+}
+
+func kindOf(to any) string {
+	switch to.(type) {
+	case *string:
+		return "a text"
+	case *bool:
+		return "true or false"
+	case *int, *float64:
+		return "a number"
+	case *[]string:
+		return "a list of texts"
+	default:
+		return "a mapping"
+	}
+}
+
+// secret reads a credential. The dialects write environment variables as
+// {env:NAME} or ${NAME}; the placeholder says the same.
+func (y *yamlReader) secret(what string, to *string) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode(what, to)(n); err != nil {
+			return err
+		}
+		if name, ok := strings.CutPrefix(*to, "{env:"); ok {
+			*to = "{env." + name
+		} else if name, ok := strings.CutPrefix(*to, "${"); ok {
+			*to = "{env." + name
+		}
+		return nil
+	}
+}
+
+// server says where the config adapter listens.
+func (y *yamlReader) server(n *yaml.Node) error {
+	return y.mapping(n, "server", yamlFields{
+		"port": func(n *yaml.Node) error {
+			if err := y.decode("port", &y.port)(n); err != nil {
+				return err
+			}
+			if y.port < 1 || y.port > 65535 {
+				return y.fail(n, "port: expected a number from 1 to 65535")
+			}
+			return nil
+		},
+		"host": y.decode("host", &y.host),
+	})
+}
+
+// key reads what a client authenticates with.
+func (y *yamlReader) key(n *yaml.Node, name string) error {
+	k := &Key{Name: name}
+	enabled := true
+	fields := yamlFields{
+		"name":           y.decode("name", &k.Name),
+		"secret":         y.secret("secret", &k.Secret),
+		"enabled":        y.decode("enabled", &enabled),
+		"models":         y.decode("models", &k.Models),
+		"allowed_models": y.decode("allowed_models", &k.Models),
+		"allowedModels":  y.decode("allowedModels", &k.Models),
+		"expiresAt":      y.decode("expiresAt", &k.Expires),
+		"expires":        y.decode("expires", &k.Expires),
+	}
+	y.ignore(fields, "a key", "comment", "quota", "quotas")
+	if err := y.mapping(n, fmt.Sprintf("the key %q", name), fields); err != nil {
+		return err
+	}
+	if k.Secret == "" {
+		return y.fail(n, "the key %q has no secret", name)
+	}
+	k.Disabled = !enabled
+	k.Secret = hideSecret(k.Secret)
+	y.gateway.Keys = append(y.gateway.Keys, k)
+	return nil
+}

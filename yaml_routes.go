@@ -1,0 +1,338 @@
+package plexus
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+	"gopkg.in/yaml.v3"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// yamlProvider is a provider while it is read: its parts depend on each other.
+type yamlProvider struct {
+	*Provider
+	apis []string
+	urls map[string]string
+	off  bool
+}
+
+func (y *yamlReader) provider(n *yaml.Node, name string) error {
+	p := &yamlProvider{Provider: &Provider{Name: name}, urls: map[string]string{}}
+	enabled, header := true, map[string]string{}
+	fields := yamlFields{
+		"name":             y.decode("name", &p.Name),
+		"enabled":          y.decode("enabled", &enabled),
+		"apiTypes":         y.decode("apiTypes", &p.apis),
+		"type":             y.apiTypes(&p.apis),
+		"baseUrls":         y.baseURLs(p),
+		"api_base_url":     y.baseURLs(p),
+		"auth":             y.auth(p),
+		"api_key":          y.secret("api_key", &p.APIKey),
+		"models":           y.providerModels(p),
+		"customHeaders":    y.decode("customHeaders", &header),
+		"headers":          y.decode("headers", &header),
+		"extraBody":        y.extraBody(p),
+		"disable_cooldown": y.decode("disable_cooldown", &p.off),
+	}
+	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
+		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "maxConcurrency", "model_autosync",
+		"quota_checker", "raw_passthrough", "responses_extensions", "stallGracePeriodMs", "stallMinBps", "stallTtfbBytes",
+		"stallTtfbMs", "stallWindowMs", "stall_cooldown", "timeoutMs", "useClaudeMasking")
+	if err := y.mapping(n, fmt.Sprintf("the provider %q", name), fields); err != nil {
+		return err
+	}
+	p.Disabled = !enabled
+	if p.off {
+		p.Cooldown = &Cooldown{Off: true}
+	}
+	for _, field := range sortedKeys(header) {
+		if p.HeaderUp == nil {
+			p.HeaderUp = &headers.HeaderOps{Set: http.Header{}}
+		}
+		p.HeaderUp.Set.Set(field, header[field])
+	}
+	if err := y.locate(n, p); err != nil {
+		return err
+	}
+	for _, other := range y.gateway.Providers {
+		if other.Name == p.Name {
+			return y.fail(n, "duplicate provider %q", p.Name)
+		}
+	}
+	y.gateway.Providers = append(y.gateway.Providers, p.Provider)
+	return nil
+}
+
+// apiTypes reads one API or a list of them.
+func (y *yamlReader) apiTypes(to *[]string) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if n.Kind == yaml.ScalarNode {
+			*to = []string{strings.ToLower(n.Value)}
+			return nil
+		}
+		return y.decode("type", to)(n)
+	}
+}
+
+// baseURLs reads one URL, whose API its host tells, or a mapping by API.
+func (y *yamlReader) baseURLs(p *yamlProvider) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if n.Kind != yaml.ScalarNode {
+			return y.decode("the base URLs", &p.urls)(n)
+		}
+		switch {
+		case strings.Contains(n.Value, "anthropic.com"):
+			p.urls[string(api.Messages)] = n.Value
+		case strings.Contains(n.Value, "generativelanguage.googleapis.com"):
+			p.urls[string(api.Gemini)] = n.Value
+		default:
+			p.urls[string(api.Chat)] = n.Value
+		}
+		return nil
+	}
+}
+
+func (y *yamlReader) auth(p *yamlProvider) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		var env string
+		err := y.mapping(n, "auth", yamlFields{
+			"type":      y.decode("type", &p.Auth),
+			"apiKey":    y.secret("apiKey", &p.APIKey),
+			"apiKeyEnv": y.decode("apiKeyEnv", &env),
+		})
+		if env != "" {
+			p.APIKey = "{env." + env + "}"
+		}
+		if err == nil && p.Auth != "" && !slices.Contains([]string{bearer, xAPIKey, xGoogAPIKey, azureAPIKey}, p.Auth) {
+			return y.fail(n, "auth: there is no type %q (there are bearer, x-api-key, x-goog-api-key and api-key)", p.Auth)
+		}
+		return err
+	}
+}
+
+func (y *yamlReader) extraBody(p *yamlProvider) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		var body map[string]any
+		if err := y.decode("extraBody", &body)(n); err != nil {
+			return err
+		}
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return y.fail(n, "extraBody: %v", err)
+		}
+		p.ExtraBody = raw
+		return nil
+	}
+}
+
+// providerModels reads a list of names, or a mapping of names to their prices.
+func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if n.Kind != yaml.MappingNode {
+			var names []string
+			if err := y.decode("models", &names)(n); err != nil {
+				return err
+			}
+			for _, name := range names {
+				p.Models = append(p.Models, ProviderModel{Name: name})
+			}
+			return nil
+		}
+		return y.eachOf("", func(n *yaml.Node, name string) error {
+			m := ProviderModel{Name: name}
+			if n.Tag != "!!null" {
+				fields := yamlFields{"pricing": y.modelPricing(&m)}
+				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "maxConcurrency", "pi_ai_model_id", "type")
+				if err := y.mapping(n, fmt.Sprintf("the model %q", name), fields); err != nil {
+					return err
+				}
+			}
+			p.Models = append(p.Models, m)
+			return nil
+		})(n)
+	}
+}
+
+// modelPricing reads a price per million tokens. Prices that are looked up or
+// tiered stay unknown, which is not the same as free.
+func (y *yamlReader) modelPricing(m *ProviderModel) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		source, price := "simple", new(Price)
+		fields := yamlFields{
+			"source": y.decode("source", &source),
+			"input":  y.decode("input", &price.Input),
+			"output": y.decode("output", &price.Output),
+		}
+		y.ignore(fields, "a price", "amount", "cache_write", "cached", "discount", "range", "slug")
+		if err := y.mapping(n, "pricing", fields); err != nil {
+			return err
+		}
+		if source == "simple" {
+			m.Price = price
+		}
+		return nil
+	}
+}
+
+// pricing reads the list dialect's prices, which stand by model beside the
+// providers. They are put in place when everything is read.
+func (y *yamlReader) pricing(n *yaml.Node) error {
+	fields := yamlFields{
+		"models": y.eachOf("", func(n *yaml.Node, name string) error {
+			price := new(Price)
+			fields := yamlFields{
+				"inputPer1M":  y.decode("inputPer1M", &price.Input),
+				"outputPer1M": y.decode("outputPer1M", &price.Output),
+			}
+			y.ignore(fields, "a price", "cachedPer1M", "reasoningPer1M")
+			if err := y.mapping(n, "a price", fields); err != nil {
+				return err
+			}
+			y.prices[name] = price
+			return nil
+		}),
+	}
+	y.ignore(fields, "pricing", "discounts", "openrouter", "tiered")
+	return y.mapping(n, "pricing", fields)
+}
+
+func (y *yamlReader) putPrices() {
+	for _, p := range y.gateway.Providers {
+		for i := range p.Models {
+			if price := y.prices[p.Models[i].Name]; price != nil {
+				p.Models[i].Price = price
+			}
+		}
+	}
+}
+
+// endpointPaths end the URLs of the list dialect, which names endpoints where
+// Plexus and the map dialect name the base of the version.
+var endpointPaths = regexp.MustCompile(`/(chat/completions|completions|responses|messages|embeddings|models(/.*)?)/?$`)
+
+// locate settles where the provider is. One that is where its preset says keeps
+// the preset, and with it all that the preset knows.
+func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
+	if len(p.urls) == 0 {
+		if _, ok := presets[p.Name]; !ok {
+			return y.fail(n, "the provider %q has no base URL, and there is no preset of its name%s", p.Name, didYouMean(p.Name, sortedKeys(presets)))
+		}
+		return nil
+	}
+	for name, text := range p.urls {
+		if !api.API(name).Known() {
+			return y.fail(n, "the provider %q: there is no API %q%s", p.Name, name, didYouMean(name, apiNames()))
+		}
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" {
+			return y.fail(n, "the provider %q: expected an absolute URL for the API %s", p.Name, name)
+		}
+		u.Path = endpointPaths.ReplaceAllString(u.Path, "")
+		if name == string(api.Gemini) && strings.Trim(u.Path, "/") == "" {
+			u.Path = "/v1beta"
+		}
+		p.urls[name] = strings.TrimRight(u.String(), "/")
+	}
+	for _, name := range p.apis {
+		if !api.API(name).Known() {
+			return y.fail(n, "the provider %q: there is no API %q%s", p.Name, name, didYouMean(name, apiNames()))
+		}
+		if p.urls[name] == "" {
+			return y.fail(n, "the provider %q: there is no base URL for its API %q", p.Name, name)
+		}
+	}
+	if known, ok := presets[p.Name]; ok && len(p.urls) == 1 && p.urls[string(known.bases[0].apis[0])] == known.bases[0].url {
+		return nil
+	}
+	p.Preset = noPreset
+	p.BaseURL = p.urls[string(api.Chat)]
+	delete(p.urls, string(api.Chat))
+	if len(p.urls) > 0 {
+		p.BaseURLs = p.urls
+	}
+	return nil
+}
+
+func (y *yamlReader) model(n *yaml.Node, alias string) error {
+	m := &Model{Alias: alias}
+	selector, priority := "", ""
+	fields := yamlFields{
+		"alias":              y.decode("alias", &m.Alias),
+		"description":        y.decode("description", &m.Description),
+		"additionalAliases":  y.decode("additionalAliases", &m.AdditionalAliases),
+		"additional_aliases": y.decode("additional_aliases", &m.AdditionalAliases),
+		"selector":           y.decode("selector", &selector),
+		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
+		"api_match":          y.decode("api_match", &m.APIMatch),
+		"priority":           y.decode("priority", &priority),
+		"targets": func(n *yaml.Node) error {
+			if n.Kind != yaml.SequenceNode {
+				return y.fail(n, "targets: expected a list")
+			}
+			for _, item := range n.Content {
+				if err := y.target(item, m); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	y.ignore(fields, "a model", "advanced", "compaction", "enforce_limits", "extraBody", "metadata", "pi_model", "preferred_api",
+		"sticky_session", "synthetic_safeguard_approval", "type", "use_image_fallthrough")
+	if err := y.mapping(n, fmt.Sprintf("the model %q", alias), fields); err != nil {
+		return err
+	}
+	switch priority {
+	case "", "selector":
+	case "api_match":
+		m.APIMatch = true
+	default:
+		return y.fail(n, "the model %q: priority: expected selector or api_match, got %q", alias, priority)
+	}
+	if selector != "" {
+		if !slices.Contains(selectorNames(), selector) {
+			return y.fail(n, "the model %q: there is no selector %q%s (there are %s)", alias, selector,
+				didYouMean(selector, selectorNames()), strings.Join(selectorNames(), ", "))
+		}
+		m.SelectorRaw = caddyconfig.JSON(map[string]string{"strategy": selector}, nil)
+	}
+	y.gateway.Models = append(y.gateway.Models, m)
+	return nil
+}
+
+func (y *yamlReader) target(n *yaml.Node, m *Model) error {
+	var t ModelTarget
+	enabled, weight := true, 0.0
+	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
+		"provider": y.decode("provider", &t.Provider),
+		"model":    y.decode("model", &t.Model),
+		"enabled":  y.decode("enabled", &enabled),
+		"weight": func(n *yaml.Node) error {
+			if err := y.decode("weight", &weight)(n); err != nil {
+				return err
+			}
+			if !(weight > 0) {
+				return y.fail(n, "the model %q: the weight %v is not positive", m.Alias, weight)
+			}
+			t.Weight = &weight
+			return nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if t.Provider == "" || t.Model == "" {
+		return y.fail(n, "a target of the model %q needs a provider and a model", m.Alias)
+	}
+	t.Disabled = !enabled
+	m.Targets = append(m.Targets, t)
+	return nil
+}
