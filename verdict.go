@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -63,30 +62,40 @@ func judgeError(ctx context.Context, err error) failure {
 	if errors.Is(context.Cause(ctx), errFirstContent) {
 		return failure{reason: "timeout before the first content", verdict: verdictTimeout, timeout: true}
 	}
-	var dns *net.DNSError
-	var record tls.RecordHeaderError
-	var certificate *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
 	var network net.Error
 	var dial reverseproxy.DialError
-	out := failure{verdict: verdictConnection}
+	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &dns):
-		out.reason = "host name not found"
-	case errors.As(err, &record), errors.As(err, &certificate), errors.As(err, &authority):
-		out.reason = "TLS handshake failed"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		out.reason = "connection refused"
-	case errors.As(err, &network) && network.Timeout():
-		out.reason, out.timeout, out.verdict = "timeout", true, verdictTimeout
 	case errors.As(err, &dial):
-		out.reason = "cannot connect"
+		return judgeDial(dial)
+	case errors.As(err, &record), errors.As(err, &certificate):
+		return failure{reason: "TLS handshake failed", verdict: verdictConnection}
+	case errors.As(err, &network) && network.Timeout():
+		return failure{reason: "timeout", verdict: verdictTimeout, timeout: true}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		out.reason = "connection broken off"
-	default:
-		out.reason = "connection failed"
+		return failure{reason: "connection broken off", verdict: verdictConnection}
 	}
-	return out
+	return failure{reason: "connection failed", verdict: verdictConnection}
+}
+
+// judgeDial is the verdict on a connection that did not come about. Caddy's
+// error hides its cause from errors.As, so its text has to tell.
+func judgeDial(err reverseproxy.DialError) failure {
+	text := err.Error()
+	for sign, reason := range map[string]string{
+		"connection refused": "connection refused",
+		"no such host":       "host name not found",
+		"unreachable":        "host unreachable",
+	} {
+		if strings.Contains(text, sign) {
+			return failure{reason: reason, verdict: verdictConnection}
+		}
+	}
+	if strings.Contains(text, "timeout") {
+		return failure{reason: "timeout while connecting", verdict: verdictTimeout, timeout: true}
+	}
+	return failure{reason: "cannot connect", verdict: verdictConnection}
 }
 
 // maxErrorBody is how much of a provider's error is read, in bytes.
