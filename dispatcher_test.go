@@ -340,7 +340,7 @@ func TestOurCredentialDoesNotReachTheClient(t *testing.T) {
 }
 
 func TestEveryEndpointReachesItsPath(t *testing.T) {
-	p := newProvider(t, says(200, `{"ok":true,"choices":[],"content":[],"output":[]}`))
+	p := newProvider(t, says(200, `{"ok":true,"choices":[{}],"content":[],"output":[]}`))
 	g := newGateway(t, fmt.Sprintf(`
 		provider lab {
 			base_url %[1]s/v1

@@ -1,6 +1,9 @@
 package jsonscan
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // cursor is a place in a document. Its methods move it past one thing, or say
 // why they can't.
@@ -187,11 +190,21 @@ func (c *cursor) scalar() error {
 	case string(word) == "true", string(word) == "false", string(word) == "null", number(word):
 		return nil
 	}
-	at := c.i
-	if at < len(c.data) {
-		at = start
+	if !cutShort(c.data[start:]) {
+		c.i = start
 	}
-	return (&cursor{data: c.data, i: at}).fail("expected a value")
+	return c.fail("expected a value")
+}
+
+// cutShort tells whether more of the document might have made a value of the
+// word that ends it.
+func cutShort(word []byte) bool {
+	for _, literal := range []string{"true", "false", "null"} {
+		if strings.HasPrefix(literal, string(word)) {
+			return true
+		}
+	}
+	return number(append(word[:len(word):len(word)], '0'))
 }
 
 func delimits(b byte) bool {

@@ -1,0 +1,125 @@
+package plexus
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write what is seen into the goldens of testdata/adapt")
+
+const divider = "----------\n"
+
+// Each golden is a Caddyfile, a line of dashes, and the JSON that it adapts to
+// or a part of the error.
+func TestAdapt(t *testing.T) {
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".caddyfiletest"), func(t *testing.T) {
+			golden, err := os.ReadFile(file)
+			require.NoError(t, err)
+			source, want, found := strings.Cut(string(golden), divider)
+			require.True(t, found, "a golden has a line of dashes")
+			adapted, warnings, err := adaptCaddyfile(source)
+			if !strings.HasPrefix(filepath.Base(file), "fail_") {
+				require.NoError(t, err)
+				require.Empty(t, warnings, "the Caddyfile is formatted as caddy fmt does")
+			}
+			if *update && err == nil {
+				require.NoError(t, os.WriteFile(file, []byte(source+divider+adapted+"\n"), 0o600))
+				return
+			}
+			if err != nil {
+				require.NotEmpty(t, strings.TrimSpace(want))
+				require.ErrorContains(t, err, strings.TrimSpace(want))
+				return
+			}
+			require.Equal(t, strings.TrimSpace(want), adapted)
+		})
+	}
+}
+
+func adaptCaddyfile(source string) (string, []caddyconfig.Warning, error) {
+	raw, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return "", nil, err
+	}
+	var out bytes.Buffer
+	err = json.Indent(&out, raw, "", "\t")
+	return out.String(), warnings, err
+}
+
+// JSON says everything that a Caddyfile can, so what is read back is the same.
+func TestCaddyfileAndJSONAreEquivalent(t *testing.T) {
+	golden, err := os.ReadFile("testdata/adapt/full.caddyfiletest")
+	require.NoError(t, err)
+	source, _, _ := strings.Cut(string(golden), divider)
+	adapted, _, err := adaptCaddyfile(source)
+	require.NoError(t, err)
+	var config struct {
+		Apps struct{ Plexus json.RawMessage }
+	}
+	require.NoError(t, json.Unmarshal([]byte(adapted), &config))
+	app := new(App)
+	require.NoError(t, caddy.StrictUnmarshalJSON(config.Apps.Plexus, app))
+	again, err := json.Marshal(app)
+	require.NoError(t, err)
+	require.JSONEq(t, string(config.Apps.Plexus), string(again))
+}
+
+func TestModulesAreRegistered(t *testing.T) {
+	for _, id := range []string{
+		"plexus", "http.handlers.plexus", "http.handlers.plexus_mock",
+		"plexus.selectors.random", "plexus.selectors.in_order", "plexus.selectors.round_robin",
+		"plexus.selectors.cost", "plexus.selectors.latency", "plexus.selectors.performance",
+	} {
+		info, err := caddy.GetModule(id)
+		require.NoError(t, err)
+		require.NotNil(t, info.New())
+	}
+	require.NotNil(t, caddyconfig.GetAdapter("plexus"))
+}
+
+// A provider's models may be written as names or as objects.
+func TestProviderModelsInJSON(t *testing.T) {
+	var p Provider
+	require.NoError(t, caddy.StrictUnmarshalJSON([]byte(`{"name":"p","models":["a",{"name":"b","price":{"input":1,"output":2}}]}`), &p))
+	require.Equal(t, []ProviderModel{{Name: "a"}, {Name: "b", Price: &Price{Input: 1, Output: 2}}}, p.Models)
+	require.Error(t, caddy.StrictUnmarshalJSON([]byte(`{"name":"p","models":[{"nam":"b"}]}`), &p))
+}
+
+func FuzzCaddyfile(f *testing.F) {
+	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	require.NoError(f, err)
+	for _, file := range files {
+		golden, err := os.ReadFile(file)
+		require.NoError(f, err)
+		source, _, _ := strings.Cut(string(golden), divider)
+		if _, block, found := strings.Cut(source, "plexus {"); found {
+			f.Add("plexus {" + block)
+		}
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		if strings.Contains(source, "config") || strings.Contains(source, "import") {
+			t.Skip("these read files")
+		}
+		g := new(Gateway)
+		if g.UnmarshalCaddyfile(caddyfile.NewTestDispenser(source)) == nil {
+			raw, err := json.Marshal(g)
+			require.NoError(t, err)
+			require.NoError(t, caddy.StrictUnmarshalJSON(raw, new(Gateway)), "what was parsed can be loaded")
+		}
+	})
+}

@@ -1,0 +1,161 @@
+package plexus
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func keyed(t *testing.T, answer http.HandlerFunc) (*Gateway, string) {
+	t.Helper()
+	p := newProvider(t, answer)
+	g := newGateway(t, fmt.Sprintf(`
+		provider lab {
+			base_url %[1]s/v1
+			base_url messages %[1]s/v1
+			base_url gemini %[1]s/v1beta
+			models m n o/p
+		}
+		provider free {
+			base_url %[1]s/v1
+		}
+		model fast quick {
+			target lab m
+		}
+		model smart {
+			target lab n
+		}
+		key all sk-all
+		key app sk-app {
+			models quick lab/o/p free/*
+		}
+		key hashed sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+		key off sk-off {
+			disabled
+		}
+		key old sk-old {
+			expires 2026-11-22
+		}
+		key today sk-today {
+			expires 2026-11-23
+		}
+	`, p.URL))
+	g.now = func() time.Time { return t0 }
+	return g, serveGateway(t, g).URL
+}
+
+func TestKeysAreAccepted(t *testing.T) {
+	_, url := keyed(t, says(200, chatAnswer))
+	f := func(want int, query string, header ...string) {
+		t.Helper()
+		require.Equal(t, want, post(t, url+"/v1/chat/completions"+query, askFast, header...).status)
+	}
+	f(200, "", "Authorization", "Bearer sk-all")
+	f(200, "", "Authorization", "bearer  sk-all ")
+	f(200, "", "X-Api-Key", "sk-all")
+	f(200, "", "X-Goog-Api-Key", "sk-all")
+	f(200, "?key=sk-all")
+	f(200, "", "X-Api-Key", "test") // the hash is that of "test"
+	f(200, "", "X-Api-Key", "wrong", "Authorization", "Bearer sk-all")
+	f(200, "", "X-Api-Key", "sk-today")
+
+	f(401, "")
+	f(401, "", "Authorization", "sk-all")
+	f(401, "", "Authorization", "Basic sk-all")
+	f(401, "", "Authorization", "Bearer ")
+	f(401, "", "Authorization", "Bearer sk-ALL")
+	f(401, "", "X-Api-Key", "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
+	f(401, "?key=wrong")
+	f(401, "", "X-Api-Key", "sk-off")
+	f(401, "", "X-Api-Key", "sk-old")
+}
+
+// No other spelling of a name gives access to a model, and no name of an alias
+// to the model behind it.
+func TestAccessIsDecidedOnWhatANameStandsFor(t *testing.T) {
+	_, url := keyed(t, says(200, chatAnswer))
+	f := func(want int, model string) {
+		t.Helper()
+		body, err := json.Marshal(map[string]string{"model": model})
+		require.NoError(t, err)
+		require.Equal(t, want, post(t, url+"/v1/chat/completions", string(body), "X-Api-Key", "sk-app").status, model)
+	}
+	f(200, "quick")
+	f(200, "fast")
+	f(200, "lab/o/p")
+	f(200, "free/anything")
+	f(403, "smart")
+	f(403, "lab/m")
+	f(403, "lab/n")
+	f(404, "lab/o")
+	f(404, "FAST")
+	require.Equal(t, 403, post(t, url+"/v1beta/models/smart:countTokens", `{}`, "X-Api-Key", "sk-app").status)
+	require.Equal(t, 403, post(t, url+"/v1beta/models/lab%2Fm:countTokens", `{}`, "X-Api-Key", "sk-app").status)
+	require.Equal(t, 403, post(t, url+"/v1/chat/completions", `{"mod\u0065l":"sm\u0061rt"}`, "X-Api-Key", "sk-app").status)
+	require.Equal(t, 403, post(t, url+"/v1/chat/completions", `{"model":"fast","models":["smart"]}`, "X-Api-Key", "sk-app").status, "OpenRouter's alternatives")
+	require.Equal(t, 400, post(t, url+"/v1/chat/completions", `{"model":"fast","Model":"smart"}`, "X-Api-Key", "sk-app").status, "Go's JSON ignores case")
+	require.Equal(t, 400, post(t, url+"/v1/chat/completions", `{"model":"fast","model":"smart"}`, "X-Api-Key", "sk-app").status)
+}
+
+func TestRefusalsAreInTheClientsShape(t *testing.T) {
+	_, url := keyed(t, says(200, chatAnswer))
+	f := func(path, body, key, want string) {
+		t.Helper()
+		require.JSONEq(t, want, post(t, url+path, body, "X-Api-Key", key).body)
+	}
+	const no = "the API key is not valid"
+	f("/v1/chat/completions", askFast, "x", `{"error":{"message":"`+no+`","type":"authentication_error","param":null,"code":"invalid_api_key"}}`)
+	f("/v1/messages", askFast, "x", `{"type":"error","error":{"type":"authentication_error","message":"`+no+`"}}`)
+	f("/v1beta/models/fast:generateContent", `{}`, "x", `{"error":{"code":401,"message":"`+no+`","status":"UNAUTHENTICATED"}}`)
+	const may = `the API key \"app\" may not use the model \"smart\"`
+	f("/v1/chat/completions", `{"model":"smart"}`, "sk-app", `{"error":{"message":"`+may+`","type":"permission_error","param":null,"code":"forbidden"}}`)
+	f("/v1/messages", `{"model":"smart"}`, "sk-app", `{"type":"error","error":{"type":"permission_error","message":"`+may+`"}}`)
+	f("/v1beta/models/smart:generateContent", `{}`, "sk-app", `{"error":{"code":403,"message":"`+may+`","status":"PERMISSION_DENIED"}}`)
+	require.Equal(t, `Bearer realm="plexus"`, post(t, url+"/v1/messages", askFast).header.Get("WWW-Authenticate"))
+}
+
+func TestLoopbackOnlyWithoutKeys(t *testing.T) {
+	f := func(block, remote, want string, header ...string) {
+		t.Helper()
+		g := newGateway(t, block)
+		r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", nil)
+		r.RemoteAddr = remote
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		_, err := g.admit(r)
+		if want == "" {
+			require.NoError(t, err)
+			return
+		}
+		require.ErrorIs(t, err, ErrForbidden)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "add `key <name> <secret>` to the plexus block, or `open`")
+	}
+	f("", "127.0.0.1:5", "")
+	f("", "127.9.9.9:5", "")
+	f("", "[::1]:5", "")
+	f("", "[::ffff:127.0.0.1]:5", "")
+	f("", "203.0.113.9:5", "only clients on its own machine")
+	f("", "10.0.0.1:5", "only clients on its own machine")
+	f("", "@", "only clients on its own machine")
+	f("", "127.0.0.1:5", "a proxy forwarded", "X-Forwarded-For", "203.0.113.9")
+	f("", "127.0.0.1:5", "a proxy forwarded", "Forwarded", "for=203.0.113.9")
+	f("", "127.0.0.1:5", "web pages of other sites", "Origin", "https://evil.example")
+	f("", "127.0.0.1:5", "web pages of other sites", "Origin", "null")
+	f("", "127.0.0.1:5", "", "Origin", "http://localhost:3000")
+	f("", "127.0.0.1:5", "", "Origin", "http://[::1]:3000")
+	f("open", "203.0.113.9:5", "", "Origin", "https://app.example")
+}
+
+func TestHideSecret(t *testing.T) {
+	require.Equal(t, "{env.KEY}", hideSecret("{env.KEY}"))
+	require.Equal(t, "sha256:ab", hideSecret("sha256:ab"))
+	require.Equal(t, "", hideSecret(""))
+	require.Equal(t, "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", hideSecret("test"))
+}

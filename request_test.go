@@ -1,0 +1,236 @@
+package plexus
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+func TestBadRequests(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	_, url := inOrder(t, "max_body 1MB", p.URL)
+	f := func(want int, body, message string, header ...string) {
+		t.Helper()
+		got := post(t, url+"/v1/chat/completions", body, header...)
+		require.Equal(t, want, got.status, got.body)
+		var e struct{ Error struct{ Message string } }
+		require.NoError(t, json.Unmarshal([]byte(got.body), &e))
+		require.Contains(t, e.Error.Message, message)
+		require.Equal(t, "application/json", got.header.Get("Content-Type"))
+		got = post(t, url+"/v1/messages", body, header...)
+		require.Equal(t, want, got.status)
+		require.Contains(t, got.body, `{"type":"error","error":{"type":"`)
+	}
+	f(400, ``, "the body cannot be read: invalid JSON at byte 0: it ends too early")
+	f(400, `hello`, "invalid JSON at byte 0: expected a value")
+	f(400, `{"model":"fast"`, "it ends too early")
+	f(400, `{"model":"fast",}`, "expected a member's name")
+	f(400, `{"model":"fast"}}`, "more after the end")
+	f(400, `["fast"]`, "expected a JSON object")
+	f(400, `{}`, "the request names no model")
+	f(400, `{"messages":[{"model":"fast"}]}`, "the request names no model")
+	f(400, `{"model":7}`, `"model" must be a string`)
+	f(400, `{"model":null}`, `"model" must be a string`)
+	f(400, `{"model":["fast"]}`, `"model" must be a string`)
+	f(400, `{"model":""}`, `"model" is empty`)
+	f(400, `{"model":"fast","model":"fast"}`, `"model" stands twice`)
+	f(400, `{"model":"fast","mod\u0065l":"fast"}`, `"model" stands twice`)
+	f(400, `{"MODEL":"fast"}`, `differs from "model" only by its case`)
+	f(400, "{\"model\":\"fast\",\"x\":\"\xff\"}", "not valid UTF-8")
+	f(400, `{"model":"fast","x":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+`}`, "nested deeper than 512 levels")
+	f(404, `{"model":"nope"}`, `the model "nope" does not exist`)
+	f(404, `{"model":"`+strings.Repeat("x", 10_000)+`"}`, `…" does not exist`)
+	f(413, `{"model":"fast","x":"`+strings.Repeat("x", 1<<20)+`"}`, "larger than 1000000 bytes")
+	f(415, `{"model":"fast"}`, "the body is compressed", "Content-Encoding", "gzip")
+	require.Zero(t, p.count())
+}
+
+func TestWrongMethods(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	_, url := inOrder(t, "", p.URL)
+	f := func(method, path, allow string) {
+		t.Helper()
+		got := ask(t, method, url+path, "")
+		require.Equal(t, 405, got.status)
+		require.Equal(t, allow, got.header.Get("Allow"))
+		require.Contains(t, got.body, "is not a method of this endpoint")
+	}
+	f(http.MethodGet, "/v1/chat/completions", "POST, OPTIONS")
+	f(http.MethodDelete, "/v1/messages", "POST, OPTIONS")
+	f(http.MethodGet, "/v1beta/models/fast:generateContent", "POST, OPTIONS")
+	f(http.MethodPost, "/v1/models", "GET, HEAD, OPTIONS")
+}
+
+// A body that is announced as too large is refused before it is read.
+func TestLargeBodyIsRefusedEarly(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 104857600\r\n\r\n{")
+	require.NoError(t, err)
+	answer := make([]byte, 512)
+	n, err := conn.Read(answer)
+	require.NoError(t, err)
+	require.Contains(t, string(answer[:n]), "HTTP/1.1 413")
+}
+
+func TestBodyThatEndsEarly(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+	require.NoError(t, err)
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.NotContains(t, string(answer), "HTTP/1.1 500")
+}
+
+func TestReadAll(t *testing.T) {
+	f := func(size int, announced int64) {
+		t.Helper()
+		want := bytes.Repeat([]byte("x"), size)
+		got, err := readAll(bytes.NewReader(want), announced)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	f(0, -1)
+	f(0, 0)
+	f(10, 10)
+	f(511, 511)
+	f(512, 512)
+	f(100_000, -1)
+	f(3<<20, 3<<20)
+	f(3<<20, -1)
+	f(10, 1<<40)
+}
+
+func target(model string, extra ...bodyMember) *Target {
+	return &Target{Provider: &Provider{Name: "p", extra: extra}, Model: model}
+}
+
+func TestRewrite(t *testing.T) {
+	chat := &operation{api: api.Chat}
+	f := func(op *operation, body, model, want string, extra ...bodyMember) {
+		t.Helper()
+		req := request{body: []byte(body)}
+		require.NoError(t, req.inspect(op))
+		require.Equal(t, want, string(req.rewrite(target(model, extra...), false)))
+		require.Equal(t, body, string(req.body), "the client's bytes stay for the next attempt")
+	}
+	f(chat, `{"model":"fast"}`, "gpt-4o", `{"model":"gpt-4o"}`)
+	f(chat, "\t{ \"a\" : 1, \"model\"\n:\n\"fast\" , \"b\":[ ]}\n", `x"y`, "\t{ \"a\" : 1, \"model\"\n:\n\"x\\\"y\" , \"b\":[ ]}\n")
+	f(chat, `{"m\u006fdel":"f\u0061st"}`, "m", `{"m\u006fdel":"m"}`)
+	zdr := bodyMember{"provider", []byte(`{"zdr":true}`)}
+	n := bodyMember{"n", []byte("2")}
+	f(chat, `{"model":"a"}`, "m", `{"provider":{"zdr":true},"n":2,"model":"m"}`, zdr, n)
+	f(chat, `{"provider":{"zdr":false},"model":"a","n":1}`, "m", `{"provider":{"zdr":true},"model":"m","n":2}`, zdr, n)
+
+	path := &operation{api: api.Gemini, path: ":batchEmbedContents", model: "fast"}
+	f(path, `{}`, "m", `{"provider":{"zdr":true},"n":2}`, zdr, n)
+	f(path, `{"model":"models/fast","content":{}}`, "m", `{"model":"models/m","content":{}}`)
+	f(path, `{"requests":[{"model":"models/fast"},{"content":{"model":1},"model":"models/x"}]}`, "m", `{"requests":[{"model":"models/m"},{"content":{"model":1},"model":"models/m"}]}`)
+	f(path, `{"generateContentRequest":{"model":"models/fast","contents":[]}}`, "m", `{"generateContentRequest":{"model":"models/m","contents":[]}}`)
+	f(path, `{"model":7}`, "m", `{"model":7}`)
+}
+
+// form is a multipart body as clients make it.
+func form(t *testing.T, fields ...string) (body, contentType string) {
+	t.Helper()
+	var buf bytes.Buffer
+	w := multipart.NewWriter(&buf)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == "file" {
+			part, err := w.CreateFormFile("file", "model.wav")
+			require.NoError(t, err)
+			_, err = io.WriteString(part, fields[i+1])
+			require.NoError(t, err)
+			continue
+		}
+		require.NoError(t, w.WriteField(fields[i], fields[i+1]))
+	}
+	require.NoError(t, w.Close())
+	return buf.String(), w.FormDataContentType()
+}
+
+func TestForms(t *testing.T) {
+	p := newProvider(t, says(200, `{"text":"hello"}`))
+	_, url := inOrder(t, "", p.URL)
+	sound := "RIFF\r\n\r\nname=\"model\"\xff\x00"
+	body, contentType := form(t, "file", sound, "model", "fast", "language", "en")
+	got := post(t, url+"/v1/audio/transcriptions", body, "Content-Type", contentType)
+	require.Equal(t, 200, got.status, got.body)
+	require.Equal(t, strings.Replace(body, "\r\n\r\nfast\r\n", "\r\n\r\nm1\r\n", 1), p.last(t).body)
+	require.Equal(t, contentType, p.last(t).header.Get("Content-Type"))
+
+	body, contentType = form(t, "model", "fast", "prompt", "a cat", "file", sound)
+	require.Equal(t, 200, post(t, url+"/v1/images/edits", body, "Content-Type", contentType).status)
+}
+
+func TestBadForms(t *testing.T) {
+	p := newProvider(t, says(200, `{"text":"hello"}`))
+	_, url := inOrder(t, "", p.URL)
+	f := func(body, contentType, want string) {
+		t.Helper()
+		got := post(t, url+"/v1/audio/transcriptions", body, "Content-Type", contentType)
+		require.Equal(t, 400, got.status)
+		require.Contains(t, got.body, want)
+	}
+	body, contentType := form(t, "file", "x")
+	f(body, contentType, `the form has no field \"model\"`)
+	body, contentType = form(t, "model", "fast", "model", "fast")
+	f(body, contentType, `the field \"model\" stands twice`)
+	body, contentType = form(t, "model", "")
+	f(body, contentType, `the field \"model\" is empty`)
+	const simple = "multipart/form-data; boundary=b"
+	f("", simple, "does not begin with its boundary")
+	f("--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast", simple, "does not end with its boundary")
+	f("--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--bx\r\n", simple, "not a line of its own")
+	f("--b\r\nContent-Disposition: ;;\r\n\r\nfast\r\n--b--", simple, "broken Content-Disposition")
+	f("--b\r\n: x\r\n\r\nfast\r\n--b--", simple, "broken header")
+	f("--b--", "multipart/form-data", "has no boundary")
+	require.Zero(t, p.count())
+}
+
+func FuzzForm(f *testing.F) {
+	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfast\r\n--b--\r\n"))
+	f.Add([]byte("x\r\n--b \t\r\nContent-Disposition: form-data; name=stream\r\n\r\ntrue\r\n--b\r\n\r\n--b--"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req := request{body: body, boundary: "b"}
+		if req.inspectForm() == nil {
+			out := req.rewrite(target("another-model"), false)
+			again := request{body: out, boundary: "b"}
+			require.NoError(t, again.inspectForm())
+			require.Equal(t, "another-model", again.model)
+		}
+	})
+}
+
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte(`{"model":"fast","stream":true,"stream_options":{"include_usage":false}}`))
+	f.Add([]byte(` { "a":{"model":1}, "model" : "f\u0061st" , "stream_options":null}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		op := &operation{api: api.Chat}
+		req := request{body: body}
+		if req.inspect(op) != nil || req.model == "" {
+			return
+		}
+		out := req.rewrite(target("m/1", bodyMember{"zdr", []byte("true")}), true)
+		again := request{body: out}
+		require.NoError(t, again.inspect(op))
+		require.Equal(t, "m/1", again.model)
+		require.Equal(t, req.stream, again.stream)
+	})
+}

@@ -1,0 +1,270 @@
+package plexus
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var t0 = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func seeded() *Random { return &Random{chance: rand.New(rand.NewPCG(7, 11)).Float64} }
+
+// candidates makes targets "a", "b", … with the given weights.
+func candidates(weights ...float64) []*Target {
+	p := &Provider{Name: "p"}
+	targets := make([]*Target, len(weights))
+	for i, w := range weights {
+		targets[i] = &Target{Provider: p, Model: string(rune('a' + i)), Weight: w, state: new(targetState)}
+	}
+	return targets
+}
+
+func order(s Selector, targets []*Target, now time.Time, rotation *Rotation) string {
+	ordered := append([]*Target(nil), targets...)
+	s.Order(&Selection{Candidates: ordered, InputTokens: 100, Now: now, Rotation: rotation})
+	out := ""
+	for _, t := range ordered {
+		out += t.Model
+	}
+	return out
+}
+
+func allSelectors() map[string]Selector {
+	return map[string]Selector{
+		"random": seeded(), "in_order": InOrder{}, "round_robin": RoundRobin{}, "cost": Cost{}, "latency": Latency{}, "performance": Performance{},
+	}
+}
+
+func TestNoTargetAndOneTarget(t *testing.T) {
+	for name, s := range allSelectors() {
+		rotation := &Rotation{credits: map[*targetState]float64{}}
+		require.Empty(t, order(s, nil, t0, rotation), name)
+		require.Equal(t, "a", order(s, candidates(1), t0, rotation), name)
+	}
+}
+
+// The share of each target as the first choice, within four standard deviations.
+func TestRandomIsInProportion(t *testing.T) {
+	f := func(weights []float64, want map[string]float64) {
+		t.Helper()
+		const calls = 20_000
+		first := map[string]int{}
+		s, targets := seeded(), candidates(weights...)
+		for range calls {
+			first[order(s, targets, t0, nil)[:1]]++
+		}
+		for model, share := range want {
+			require.InDelta(t, share, float64(first[model])/calls, 0.014, "model %s of weights %v", model, weights)
+		}
+	}
+	f([]float64{1, 1, 1}, map[string]float64{"a": 1. / 3, "b": 1. / 3, "c": 1. / 3})
+	f([]float64{70, 30}, map[string]float64{"a": 0.7, "b": 0.3})
+	f([]float64{3, 1}, map[string]float64{"a": 0.75, "b": 0.25})
+	f([]float64{0.5, 0.25, 0.25}, map[string]float64{"a": 0.5, "b": 0.25, "c": 0.25})
+}
+
+// The failover is drawn by weight too: after a has failed, b and c are left.
+func TestRandomGoesOnByWeight(t *testing.T) {
+	s, targets := seeded(), candidates(100, 3, 1)
+	second := map[string]int{}
+	calls := 0
+	for range 20_000 {
+		if got := order(s, targets, t0, nil); got[0] == 'a' {
+			second[got[1:2]]++
+			calls++
+		}
+	}
+	require.InDelta(t, 0.75, float64(second["b"])/float64(calls), 0.014)
+}
+
+func TestInOrderStaysInOrder(t *testing.T) {
+	require.Equal(t, "abc", order(InOrder{}, candidates(1, 100, 1), t0, nil))
+}
+
+func TestRoundRobin(t *testing.T) {
+	f := func(want string, weights ...float64) {
+		t.Helper()
+		rotation := &Rotation{credits: map[*targetState]float64{}}
+		targets := candidates(weights...)
+		got := ""
+		for range want {
+			got += order(RoundRobin{}, targets, t0, rotation)[:1]
+		}
+		require.Equal(t, want, got)
+	}
+	f("abcabcabc", 1, 1, 1)
+	f("abcaabca", 2, 1, 1)
+	f("abaabaab", 2, 1)
+	f("aaaaaaa", 1)
+}
+
+// Of two targets one is cooling down at times: the other's turns are not lost.
+func TestRoundRobinWithChangingCandidates(t *testing.T) {
+	rotation := &Rotation{credits: map[*targetState]float64{}}
+	targets := candidates(1, 1)
+	require.Equal(t, "ab", order(RoundRobin{}, targets, t0, rotation))
+	require.Equal(t, "b", order(RoundRobin{}, targets[1:], t0, rotation))
+	first := map[string]int{}
+	for range 100 {
+		first[order(RoundRobin{}, targets, t0, rotation)[:1]]++
+	}
+	require.Equal(t, map[string]int{"a": 50, "b": 50}, first)
+}
+
+func TestCost(t *testing.T) {
+	targets := candidates(1, 1, 1, 1)
+	targets[1].Price = &Price{Input: 10, Output: 10}
+	targets[2].Price = &Price{Input: 1, Output: 5}
+	targets[3].Price = &Price{}
+	require.Equal(t, "dcba", order(Cost{}, targets, t0, nil), "free, cheap, dear, unknown")
+
+	// With a long prompt the price of the input decides.
+	targets = candidates(1, 1)
+	targets[0].Price, targets[1].Price = &Price{Input: 10, Output: 1}, &Price{Input: 1, Output: 11}
+	require.Equal(t, "ab", order(Cost{}, targets, t0, nil), "100 tokens in: 1.5 against 5.6 of a thousandth dollar")
+	s := &Selection{Candidates: targets, InputTokens: 100_000}
+	Cost{}.Order(s)
+	require.Equal(t, "b", s.Candidates[0].Model)
+}
+
+func TestLatency(t *testing.T) {
+	targets := candidates(1, 1, 1)
+	for i, d := range []time.Duration{300, 100, 200} {
+		targets[i].state.observeFirstContent(d*time.Millisecond, t0)
+	}
+	require.Equal(t, "bca", order(Latency{}, targets, t0, nil))
+	for range 10 {
+		targets[1].state.observeFirstContent(time.Second, t0)
+	}
+	require.Equal(t, "cab", order(Latency{}, targets, t0, nil))
+}
+
+// A target of which nothing is known is tried, but not by everyone at once, and
+// never taken for the fastest.
+func TestLatencyExplores(t *testing.T) {
+	targets := candidates(1, 1)
+	targets[0].state.observeFirstContent(100*time.Millisecond, t0)
+	require.Equal(t, "ba", order(Latency{}, targets, t0, nil))
+	for range 5 {
+		require.Equal(t, "ab", order(Latency{}, targets, t0, nil))
+	}
+	require.Equal(t, "ba", order(Latency{}, targets, t0.Add(time.Second), nil))
+
+	require.Equal(t, "abc", order(Latency{}, candidates(1, 1, 1), t0, nil), "one at a time")
+
+	require.Equal(t, "ab", order(Latency{}, targets, t0.Add(staleAfter), nil), "an old time is no time: a is tried")
+}
+
+func TestPerformance(t *testing.T) {
+	targets := candidates(1, 1, 1)
+	for i, rate := range []float64{50, 200, 100} {
+		targets[i].state.observeFirstContent(100*time.Millisecond, t0)
+		targets[i].state.observeOutputRate(rate, t0)
+	}
+	require.Equal(t, "bca", order(Performance{}, targets, t0, nil))
+
+	// b takes 2.6 s and costs nine times as much as a, which takes 10.1 s:
+	// four times as fast is worth sixteen times the price.
+	for i, price := range []float64{1, 9, 100} {
+		targets[i].Price = &Price{Input: price, Output: price}
+	}
+	require.Equal(t, "bac", order(Performance{}, targets, t0, nil))
+	targets[1].Price = &Price{Input: 17, Output: 17}
+	require.Equal(t, "abc", order(Performance{}, targets, t0, nil))
+	targets[2].Price = nil
+	require.Equal(t, "bca", order(Performance{}, targets, t0, nil), "one unknown price, and time alone decides")
+}
+
+func TestPerformanceExploresWhatHasNotStreamed(t *testing.T) {
+	targets := candidates(1, 1)
+	targets[0].state.observeFirstContent(time.Millisecond, t0)
+	targets[1].state.observeFirstContent(time.Second, t0)
+	targets[1].state.observeOutputRate(10, t0)
+	require.Equal(t, "ab", order(Performance{}, targets, t0, nil))
+	require.Equal(t, "ba", order(Performance{}, targets, t0, nil))
+}
+
+func TestManyTargetsSort(t *testing.T) {
+	weights := make([]float64, 40)
+	for i := range weights {
+		weights[i] = 1
+	}
+	targets := candidates(weights...)
+	for i, target := range targets {
+		target.Price = &Price{Output: float64((i * 7) % 40)}
+	}
+	s := &Selection{Candidates: targets}
+	Cost{}.Order(s)
+	for i, target := range targets {
+		require.InDelta(t, float64(i), target.Price.Output, 0)
+	}
+}
+
+func TestAverage(t *testing.T) {
+	var a average
+	_, known := a.get(t0)
+	require.False(t, known)
+	a.add(10, t0)
+	a.add(20, t0)
+	value, known := a.get(t0)
+	require.True(t, known)
+	require.InDelta(t, 12, value, 1e-9)
+	_, known = a.get(t0.Add(staleAfter))
+	require.False(t, known)
+	a.add(50, t0.Add(staleAfter))
+	value, _ = a.get(t0.Add(staleAfter))
+	require.InDelta(t, 50, value, 1e-9, "what is old does not weigh on what is new")
+}
+
+func TestPause(t *testing.T) {
+	f := func(c *Cooldown, failures int64, retryAfter, want time.Duration) {
+		t.Helper()
+		require.Equal(t, want, c.pause(failures, retryAfter))
+	}
+	own := &Cooldown{Initial: 1e9, Max: 5e9}
+	f(nil, 1, 0, 10*time.Second)
+	f(nil, 2, 0, 20*time.Second)
+	f(nil, 60, 0, 5*time.Minute)
+	f(nil, 1, 30*time.Second, 30*time.Second)
+	f(nil, 1, time.Hour, 5*time.Minute)
+	f(own, 1, 0, time.Second)
+	f(own, 3, 0, 4*time.Second)
+	f(own, 4, 0, 5*time.Second)
+}
+
+func TestFailuresTogetherCountOnce(t *testing.T) {
+	var s targetState
+	for range 10 {
+		s.failed(nil, 0, t0)
+	}
+	require.EqualValues(t, 1, s.failures.Load())
+	require.True(t, s.cooling(t0.Add(9*time.Second)))
+	require.False(t, s.cooling(t0.Add(10*time.Second)))
+	s.failed(&Cooldown{Off: true}, 0, t0.Add(time.Minute))
+	require.EqualValues(t, 1, s.failures.Load())
+	s.succeeded()
+	require.Zero(t, s.failures.Load())
+}
+
+func BenchmarkOrder(b *testing.B) {
+	for name, s := range allSelectors() {
+		for _, n := range []int{2, 10} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				weights := make([]float64, n)
+				for i := range weights {
+					weights[i] = float64(i + 1)
+				}
+				targets := candidates(weights...)
+				selection := &Selection{Candidates: targets, Now: t0, Rotation: &Rotation{credits: map[*targetState]float64{}}}
+				b.ReportAllocs()
+				for b.Loop() {
+					s.Order(selection)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package plexus
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRetryAfter(t *testing.T) {
+	f := func(name, value string, want time.Duration) {
+		t.Helper()
+		header := http.Header{}
+		header.Set(name, value)
+		require.Equal(t, want, retryAfter(header, t0))
+	}
+	f("Retry-After", "", 0)
+	f("Retry-After", "7", 7*time.Second)
+	f("Retry-After", "0.5", 500*time.Millisecond)
+	f("Retry-After", "-1", 0)
+	f("Retry-After", "NaN", 0)
+	f("Retry-After", "1e300", 0)
+	f("Retry-After", "soon", 0)
+	f("Retry-After", "Mon, 23 Nov 2026 12:00:30 GMT", 30*time.Second)
+	f("Retry-After", "Mon, 23 Nov 2026 11:00:30 GMT", 0)
+	f("Retry-After-Ms", "1500", 1500*time.Millisecond)
+	f("Retry-After-Ms", "-5", 0)
+}
+
+func TestUnknownModel(t *testing.T) {
+	f := func(status int, body string, want bool) {
+		t.Helper()
+		require.Equal(t, want, unknownModel(status, []byte(body)))
+	}
+	f(404, `{"error":{"message":"The model x does not exist","code":"model_not_found"}}`, true)
+	f(404, `{"type":"error","error":{"type":"not_found_error","message":"model: x"}}`, true)
+	f(404, `{"error":{"message":"Response with id 'r' not found."},"model":"x"}`, false)
+	f(404, `page not found`, false)
+	f(400, `{"error":{"message":"this model does not support images"}}`, false)
+	f(400, `{"object":"error","type":"invalid_model"}`, true)
+}
+
+func TestFailoverOver(t *testing.T) {
+	f := func(own, base *Failover, want Failover) {
+		t.Helper()
+		require.Equal(t, want, own.over(base))
+	}
+	f(nil, nil, Failover{Attempts: 3, FirstContent: 60e9, Answer: 600e9})
+	f(&Failover{FirstContent: 5e9}, nil, Failover{Attempts: 3, FirstContent: 5e9, Answer: 5e9})
+	f(nil, &Failover{FirstContent: 5e9, Answer: 9e9}, Failover{Attempts: 3, FirstContent: 5e9, Answer: 9e9})
+	f(&Failover{Attempts: 1}, &Failover{Attempts: 5, FirstContent: 5e9}, Failover{Attempts: 1, FirstContent: 5e9, Answer: 5e9})
+	f(&Failover{Answer: 7e9}, &Failover{OnStatus: []int{4}}, Failover{Attempts: 3, FirstContent: 60e9, Answer: 7e9, OnStatus: []int{4}})
+}
