@@ -70,6 +70,9 @@ func (g *Gateway) parseConfig(d *caddyfile.Dispenser) error {
 	if err != nil {
 		return d.WrapErr(err)
 	}
+	if y.listens > 0 {
+		y.warnings = append(y.warnings, yamlWarning{y.listens, "\"server\" has no effect here; the Caddyfile's sites say where to listen"})
+	}
 	for _, w := range y.warnings {
 		caddy.Log().Named("plexus").Warn(w.text, zap.String("file", file), zap.Int("line", w.line))
 	}

@@ -25,10 +25,8 @@ func (x *exchange) dispatch() error {
 	}
 	failover := x.gateway.router.failoverOf(&x.route)
 	x.logPlan(plan)
-	for _, t := range plan {
-		if x.attempts == failover.Attempts {
-			break
-		}
+	for i := 0; i < len(plan) && x.attempts < failover.Attempts; i++ {
+		t := plan[i]
 		x.attempts++
 		x.target = t
 		failed := x.attempt(t, failover)
@@ -40,8 +38,19 @@ func (x *exchange) dispatch() error {
 			return nil
 		}
 		x.note(failed)
+		if failed.dropped && i == len(plan)-1 && x.lastChance() {
+			plan = append(plan, t)
+		}
 	}
 	return x.allFailed()
+}
+
+// lastChance tells, once, that the last target may be asked again: it dropped
+// the connection before it answered anything, as a server does that restarts.
+func (x *exchange) lastChance() bool {
+	first := !x.repeated
+	x.repeated = true
+	return first
 }
 
 // attempt asks one target. It returns nil once the client has got its answer,
@@ -59,7 +68,9 @@ func (x *exchange) attempt(t *Target, failover *Failover) *failure {
 
 	res, err := t.Provider.transport.RoundTrip(x.newRequest(ctx, t))
 	if err != nil {
-		return x.failed(t, judgeError(ctx, err), err)
+		f := judgeError(ctx, err)
+		f.dropped = f.reason == reasonBrokenOff
+		return x.failed(t, f, err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {

@@ -376,3 +376,27 @@ func TestEveryEndpointReachesItsPath(t *testing.T) {
 	require.Equal(t, http.StatusTeapot, post(t, url+"/v1/models/", `{}`).status)
 	require.Equal(t, http.StatusTeapot, ask(t, http.MethodOptions, url+"/v1/chat/completions", "").status)
 }
+
+// The last target is asked once more when it drops the connection without a
+// word, as a server does that restarts.
+func TestDroppedConnectionOfTheLastTarget(t *testing.T) {
+	var p *provider
+	p = newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if p.count() == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		says(200, chatAnswer)(w, r)
+	})
+	_, url := inOrder(t, "", p.URL)
+	got := post(t, url+"/v1/chat/completions", askFast)
+	require.Equal(t, 200, got.status)
+	require.Equal(t, "2", got.header.Get("X-Plexus-Attempts"))
+
+	dropping := newProvider(t, breaksOff)
+	_, url = inOrder(t, "", dropping.URL)
+	require.Equal(t, 502, post(t, url+"/v1/chat/completions", askFast).status)
+	require.Equal(t, 2, dropping.count(), "once, not for ever")
+	_, url = inOrder(t, "failover {\n attempts 1\n}", dropping.URL)
+	post(t, url+"/v1/chat/completions", askFast)
+	require.Equal(t, 3, dropping.count(), "within the limit of attempts")
+}

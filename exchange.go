@@ -30,6 +30,7 @@ type exchange struct {
 
 	target       *Target // the one that answered, or was tried last
 	attempts     int
+	repeated     bool // the last target has been asked twice
 	failures     []failure
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage

@@ -64,6 +64,9 @@ func (x *exchange) upstreamHeader(at *endpoint) http.Header {
 		header["Anthropic-Version"] = []string{anthropicVersion}
 	}
 	header["User-Agent"] = []string{userAgent}
+	// Never sent, for it has no value: it allows net/http to repeat a request
+	// on a new connection when an idle one turns out to be closed.
+	header["Idempotency-Key"] = []string{}
 	if at.header != "" {
 		header[at.header] = at.value
 	}

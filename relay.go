@@ -207,8 +207,10 @@ func (a *answer) relayStream() *failure {
 		return a.gone(err)
 	}
 	header := a.x.w.Header()
-	header["Cache-Control"] = []string{"no-cache"}
-	header["X-Accel-Buffering"] = []string{"no"} // or nginx in front of us collects the events
+	// Compression gains nothing on events that are flushed one by one, and
+	// collecting them, as nginx in front of us would, defeats their purpose.
+	header["Cache-Control"] = []string{"no-cache, no-transform"}
+	header["X-Accel-Buffering"] = []string{"no"}
 	a.x.w.WriteHeader(a.res.StatusCode)
 	a.follow(reader, held)
 	return nil

@@ -35,6 +35,8 @@ type failure struct {
 	retryAfter time.Duration
 	// timeout says that time ran out.
 	timeout bool
+	// dropped says that the connection ended before any answer came.
+	dropped bool
 	// blameless says that the target will serve other requests well.
 	blameless bool
 }
@@ -57,6 +59,8 @@ const (
 // errFirstContent ends an attempt whose first content took too long.
 var errFirstContent = errors.New("the first content took too long")
 
+const reasonBrokenOff = "connection broken off"
+
 // judgeError is the verdict on an exchange that failed below HTTP.
 func judgeError(ctx context.Context, err error) failure {
 	if errors.Is(context.Cause(ctx), errFirstContent) {
@@ -74,7 +78,7 @@ func judgeError(ctx context.Context, err error) failure {
 	case errors.As(err, &network) && network.Timeout():
 		return failure{reason: "timeout", verdict: verdictTimeout, timeout: true}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return failure{reason: "connection broken off", verdict: verdictConnection}
+		return failure{reason: reasonBrokenOff, verdict: verdictConnection}
 	}
 	return failure{reason: "connection failed", verdict: verdictConnection}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -20,6 +22,8 @@ type yamlReader struct {
 	port     int
 	prices   map[string]*Price
 	warnings []yamlWarning
+	// listens is the line of what says where the config adapter listens.
+	listens int
 }
 
 type yamlWarning struct {
@@ -33,17 +37,27 @@ type yamlFields map[string]func(*yaml.Node) error
 // readYAML adds what a YAML file says to a gateway.
 func readYAML(file string, body io.Reader, g *Gateway) (*yamlReader, error) {
 	y := &yamlReader{file: file, gateway: g, prices: map[string]*Price{}}
-	var doc yaml.Node
-	switch err := yaml.NewDecoder(body).Decode(&doc); {
-	case errors.Is(err, io.EOF):
+	var doc, more yaml.Node
+	decoder := yaml.NewDecoder(body)
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) {
 		return y, nil
-	case err != nil:
+	}
+	if err == nil {
+		if err = decoder.Decode(&more); err == nil {
+			return nil, y.fail(&more, "there is a second document; put everything into one")
+		}
+	}
+	if !errors.Is(err, io.EOF) {
 		// yaml.v3 says "yaml: line 3: …".
 		text := strings.TrimPrefix(err.Error(), "yaml: ")
 		if rest, ok := strings.CutPrefix(text, "line "); ok {
 			return nil, fmt.Errorf("%s:%s", file, rest)
 		}
 		return nil, fmt.Errorf("%s: %s", file, text)
+	}
+	if err := y.unique(&doc); err != nil {
+		return nil, err
 	}
 	fields := yamlFields{
 		"providers": y.eachOf("name", y.provider),
@@ -78,24 +92,35 @@ func (y *yamlReader) ignore(fields yamlFields, what string, keys ...string) {
 	}
 }
 
+// unique checks that no mapping has a key twice.
+func (y *yamlReader) unique(n *yaml.Node) error {
+	seen := map[string]bool{}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode {
+			if seen[child.Value] {
+				return y.fail(child, "duplicate key %q", child.Value)
+			}
+			seen[child.Value] = true
+		}
+		if err := y.unique(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mapping goes through a mapping's keys.
 func (y *yamlReader) mapping(n *yaml.Node, what string, fields yamlFields) error {
 	n = resolve(n)
 	if n.Kind != yaml.MappingNode {
 		return y.fail(n, "expected %s to be a mapping of keys to values", what)
 	}
-	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], resolve(n.Content[i+1])
+		key, value := resolve(n.Content[i]), resolve(n.Content[i+1])
 		parse := fields[key.Value]
-		switch {
-		case seen[key.Value]:
-			return y.fail(key, "duplicate key %q", key.Value)
-		case parse == nil:
-			names := sortedKeys(fields)
-			return y.fail(key, "unknown key %q of %s%s", key.Value, what, didYouMean(key.Value, names))
+		if parse == nil {
+			return y.fail(n.Content[i], "unknown key %q of %s%s", key.Value, what, didYouMean(key.Value, sortedKeys(fields)))
 		}
-		seen[key.Value] = true
 		if value.Tag == "!!null" {
 			continue
 		}
@@ -114,11 +139,11 @@ func resolve(n *yaml.Node) *yaml.Node {
 }
 
 // eachOf reads a collection that is a list whose items name themselves by a key,
-// or a mapping by name.
+// if there is such a key, or a mapping by name.
 func (y *yamlReader) eachOf(nameKey string, read func(n *yaml.Node, name string) error) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		switch n.Kind {
-		case yaml.SequenceNode:
+		switch {
+		case n.Kind == yaml.SequenceNode && nameKey != "":
 			for _, item := range n.Content {
 				item = resolve(item)
 				name := ""
@@ -137,18 +162,15 @@ func (y *yamlReader) eachOf(nameKey string, read func(n *yaml.Node, name string)
 				}
 			}
 			return nil
-		case yaml.MappingNode:
-			seen := map[string]bool{}
+		case n.Kind == yaml.MappingNode:
 			for i := 0; i+1 < len(n.Content); i += 2 {
-				if seen[n.Content[i].Value] {
-					return y.fail(n.Content[i], "duplicate key %q", n.Content[i].Value)
-				}
-				seen[n.Content[i].Value] = true
-				if err := read(resolve(n.Content[i+1]), n.Content[i].Value); err != nil {
+				if err := read(resolve(n.Content[i+1]), resolve(n.Content[i]).Value); err != nil {
 					return err
 				}
 			}
 			return nil
+		case nameKey == "":
+			return y.fail(n, "expected a mapping by name")
 		default:
 			return y.fail(n, "expected a list, or a mapping by name")
 		}
@@ -180,24 +202,41 @@ func kindOf(to any) string {
 	}
 }
 
-// secret reads a credential. The dialects write environment variables as
-// {env:NAME} or ${NAME}; the placeholder says the same.
-func (y *yamlReader) secret(what string, to *string) func(*yaml.Node) error {
+// price reads USD per million tokens. YAML has numbers that are none in JSON.
+func (y *yamlReader) price(what string, to *float64) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if err := y.decode(what, to)(n); err != nil {
 			return err
 		}
-		if name, ok := strings.CutPrefix(*to, "{env:"); ok {
-			*to = "{env." + name
-		} else if name, ok := strings.CutPrefix(*to, "${"); ok {
-			*to = "{env." + name
+		if !(*to >= 0) || math.IsInf(*to, 1) {
+			return y.fail(n, "%s: expected a price in USD per million tokens", what)
 		}
 		return nil
 	}
 }
 
+// secret reads a credential.
+func (y *yamlReader) secret(what string, to *string) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode(what, to)(n); err != nil {
+			return err
+		}
+		*to = placeholders(*to)
+		return nil
+	}
+}
+
+// envVariable is an environment variable as the dialects write it.
+var envVariable = regexp.MustCompile(`\$\{(\w+)\}|\{env:(\w+)\}`)
+
+// placeholders puts Caddy's placeholders in place of environment variables.
+func placeholders(text string) string {
+	return envVariable.ReplaceAllString(text, "{env.$1$2}")
+}
+
 // server says where the config adapter listens.
 func (y *yamlReader) server(n *yaml.Node) error {
+	y.listens = n.Line
 	return y.mapping(n, "server", yamlFields{
 		"port": func(n *yaml.Node) error {
 			if err := y.decode("port", &y.port)(n); err != nil {

@@ -3,6 +3,7 @@ package plexus
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -21,8 +22,12 @@ type yamlProvider struct {
 	*Provider
 	apis []string
 	urls map[string]string
+	url  string // that does not say for which API it is
 	off  bool
 }
+
+// vendors are the names that the map dialect once had for APIs.
+var vendors = map[string]api.API{"openai": api.Chat, "openrouter": api.Chat, "anthropic": api.Messages, "gemini": api.Gemini}
 
 func (y *yamlReader) provider(n *yaml.Node, name string) error {
 	p := &yamlProvider{Provider: &Provider{Name: name}, urls: map[string]string{}}
@@ -30,8 +35,8 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 	fields := yamlFields{
 		"name":             y.decode("name", &p.Name),
 		"enabled":          y.decode("enabled", &enabled),
-		"apiTypes":         y.decode("apiTypes", &p.apis),
-		"type":             y.apiTypes(&p.apis),
+		"apiTypes":         y.apiTypes("apiTypes", &p.apis),
+		"type":             y.apiTypes("type", &p.apis),
 		"baseUrls":         y.baseURLs(p),
 		"api_base_url":     y.baseURLs(p),
 		"auth":             y.auth(p),
@@ -57,7 +62,7 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		if p.HeaderUp == nil {
 			p.HeaderUp = &headers.HeaderOps{Set: http.Header{}}
 		}
-		p.HeaderUp.Set.Set(field, header[field])
+		p.HeaderUp.Set.Set(field, placeholders(header[field]))
 	}
 	if err := y.locate(n, p); err != nil {
 		return err
@@ -72,31 +77,56 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 }
 
 // apiTypes reads one API or a list of them.
-func (y *yamlReader) apiTypes(to *[]string) func(*yaml.Node) error {
+func (y *yamlReader) apiTypes(what string, to *[]string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		if n.Kind == yaml.ScalarNode {
-			*to = []string{strings.ToLower(n.Value)}
-			return nil
+		names := []string{n.Value}
+		if n.Kind != yaml.ScalarNode {
+			if err := y.decode(what, &names)(n); err != nil {
+				return err
+			}
 		}
-		return y.decode("type", to)(n)
+		for _, name := range names {
+			name = strings.ToLower(name)
+			if a, ok := vendors[name]; ok {
+				name = string(a)
+			}
+			if !api.API(name).Known() {
+				return y.fail(n, "%s: there is no API %q%s", what, name, didYouMean(name, apiNames()))
+			}
+			*to = append(*to, name)
+		}
+		return nil
 	}
 }
 
-// baseURLs reads one URL, whose API its host tells, or a mapping by API.
+// baseURLs reads one URL, or a mapping by API.
 func (y *yamlReader) baseURLs(p *yamlProvider) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if n.Kind != yaml.ScalarNode {
 			return y.decode("the base URLs", &p.urls)(n)
 		}
-		switch {
-		case strings.Contains(n.Value, "anthropic.com"):
-			p.urls[string(api.Messages)] = n.Value
-		case strings.Contains(n.Value, "generativelanguage.googleapis.com"):
-			p.urls[string(api.Gemini)] = n.Value
-		default:
-			p.urls[string(api.Chat)] = n.Value
-		}
+		p.url = n.Value
 		return nil
+	}
+}
+
+// spread gives a URL that stands alone to the provider's APIs, or where there
+// are none to the one that its host tells.
+func (p *yamlProvider) spread() {
+	apis := p.apis
+	switch {
+	case p.url == "":
+		return
+	case len(apis) > 0:
+	case strings.Contains(p.url, "anthropic.com"):
+		apis = []string{string(api.Messages)}
+	case strings.Contains(p.url, "generativelanguage.googleapis.com"):
+		apis = []string{string(api.Gemini)}
+	default:
+		apis = []string{string(api.Chat)}
+	}
+	for _, name := range apis {
+		p.urls[name] = p.url
 	}
 }
 
@@ -129,6 +159,9 @@ func (y *yamlReader) extraBody(p *yamlProvider) func(*yaml.Node) error {
 			return y.fail(n, "extraBody: %v", err)
 		}
 		p.ExtraBody = raw
+		if err := p.readExtraBody(); err != nil {
+			return y.fail(n, "%v", err)
+		}
 		return nil
 	}
 }
@@ -165,21 +198,36 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 // tiered stay unknown, which is not the same as free.
 func (y *yamlReader) modelPricing(m *ProviderModel) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		source, price := "simple", new(Price)
+		// NaN until it is given: a price that is left out is not one of zero.
+		source, price := "simple", &Price{math.NaN(), math.NaN()}
 		fields := yamlFields{
 			"source": y.decode("source", &source),
-			"input":  y.decode("input", &price.Input),
-			"output": y.decode("output", &price.Output),
+			"input":  y.price("input", &price.Input),
+			"output": y.price("output", &price.Output),
 		}
 		y.ignore(fields, "a price", "amount", "cache_write", "cached", "discount", "range", "slug")
 		if err := y.mapping(n, "pricing", fields); err != nil {
 			return err
 		}
 		if source == "simple" {
-			m.Price = price
+			m.Price = price.given()
 		}
 		return nil
 	}
+}
+
+// given is the price, or nil where nothing of it is given. Where only one part
+// is, the other is free: embeddings have no output.
+func (p *Price) given() *Price {
+	if math.IsNaN(p.Input) && math.IsNaN(p.Output) {
+		return nil
+	}
+	for _, part := range []*float64{&p.Input, &p.Output} {
+		if math.IsNaN(*part) {
+			*part = 0
+		}
+	}
+	return p
 }
 
 // pricing reads the list dialect's prices, which stand by model beside the
@@ -187,16 +235,16 @@ func (y *yamlReader) modelPricing(m *ProviderModel) func(*yaml.Node) error {
 func (y *yamlReader) pricing(n *yaml.Node) error {
 	fields := yamlFields{
 		"models": y.eachOf("", func(n *yaml.Node, name string) error {
-			price := new(Price)
+			price := &Price{math.NaN(), math.NaN()}
 			fields := yamlFields{
-				"inputPer1M":  y.decode("inputPer1M", &price.Input),
-				"outputPer1M": y.decode("outputPer1M", &price.Output),
+				"inputPer1M":  y.price("inputPer1M", &price.Input),
+				"outputPer1M": y.price("outputPer1M", &price.Output),
 			}
 			y.ignore(fields, "a price", "cachedPer1M", "reasoningPer1M")
 			if err := y.mapping(n, "a price", fields); err != nil {
 				return err
 			}
-			y.prices[name] = price
+			y.prices[name] = price.given()
 			return nil
 		}),
 	}
@@ -216,22 +264,27 @@ func (y *yamlReader) putPrices() {
 
 // endpointPaths end the URLs of the list dialect, which names endpoints where
 // Plexus and the map dialect name the base of the version.
-var endpointPaths = regexp.MustCompile(`/(chat/completions|completions|responses|messages|embeddings|models(/.*)?)/?$`)
+var endpointPaths = regexp.MustCompile(`/(chat/completions|completions|responses|messages|embeddings|moderations|rerank|images/(generations|edits)|audio/(speech|transcriptions|translations)|models(/.*)?)/?$`)
 
 // locate settles where the provider is. One that is where its preset says keeps
 // the preset, and with it all that the preset knows.
 func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
+	p.spread()
 	if len(p.urls) == 0 {
 		if _, ok := presets[p.Name]; !ok {
 			return y.fail(n, "the provider %q has no base URL, and there is no preset of its name%s", p.Name, didYouMean(p.Name, sortedKeys(presets)))
 		}
 		return nil
 	}
-	for name, text := range p.urls {
+	for _, name := range sortedKeys(p.urls) {
 		if !api.API(name).Known() {
 			return y.fail(n, "the provider %q: there is no API %q%s", p.Name, name, didYouMean(name, apiNames()))
 		}
-		u, err := url.Parse(text)
+		p.urls[name] = placeholders(p.urls[name])
+		if strings.Contains(p.urls[name], "{") {
+			continue // what the placeholder stands for is checked when it is known
+		}
+		u, err := url.Parse(p.urls[name])
 		if err != nil || u.Host == "" {
 			return y.fail(n, "the provider %q: expected an absolute URL for the API %s", p.Name, name)
 		}
@@ -242,9 +295,6 @@ func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
 		p.urls[name] = strings.TrimRight(u.String(), "/")
 	}
 	for _, name := range p.apis {
-		if !api.API(name).Known() {
-			return y.fail(n, "the provider %q: there is no API %q%s", p.Name, name, didYouMean(name, apiNames()))
-		}
 		if p.urls[name] == "" {
 			return y.fail(n, "the provider %q: there is no base URL for its API %q", p.Name, name)
 		}
@@ -319,8 +369,8 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 			if err := y.decode("weight", &weight)(n); err != nil {
 				return err
 			}
-			if !(weight > 0) {
-				return y.fail(n, "the model %q: the weight %v is not positive", m.Alias, weight)
+			if !(weight > 0) || math.IsInf(weight, 1) {
+				return y.fail(n, "the model %q: the weight %v is not a positive number", m.Alias, weight)
 			}
 			t.Weight = &weight
 			return nil
