@@ -96,13 +96,15 @@ func TestReloadUnderLoad(t *testing.T) {
 	url := fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions", gateway)
 
 	const streamsOpen, words = 8, 60
-	var working sync.WaitGroup
+	var working, opening sync.WaitGroup
+	opening.Add(streamsOpen)
 	broken := make(chan error, 1000)
 	for range streamsOpen {
 		working.Go(func() {
-			broken <- readStream(url, `{"model":"long","stream":true,"mock":{"tokens":60,"rate":25}}`, words)
+			broken <- readStream(url, `{"model":"long","stream":true,"mock":{"tokens":60,"rate":25}}`, words, opening.Done)
 		})
 	}
+	opening.Wait()
 	ctx, stop := context.WithCancel(t.Context())
 	var asked atomic.Int64
 	for range 4 {
@@ -175,8 +177,9 @@ func askOnce(url, body string, want ...string) error {
 	return fmt.Errorf("status %d: %s", res.StatusCode, text)
 }
 
-func readStream(url, body string, words int) error {
+func readStream(url, body string, words int, opened func()) error {
 	res, err := http.Post(url, "application/json", strings.NewReader(body))
+	opened()
 	if err != nil {
 		return err
 	}
@@ -220,11 +223,11 @@ func TestStreamsInEveryHTTP(t *testing.T) {
 	}`, "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab))
 
 	insecure := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the certificate is this test's own
-	h3 := &http3.Transport{TLSClientConfig: insecure}
+	h3 := &http3.Transport{TLSClientConfig: insecure.Clone()}
 	t.Cleanup(func() { _ = h3.Close() })
 	for proto, transport := range map[string]http.RoundTripper{
-		"HTTP/1.1": &http.Transport{TLSClientConfig: insecure},
-		"HTTP/2.0": &http.Transport{TLSClientConfig: insecure, ForceAttemptHTTP2: true},
+		"HTTP/1.1": &http.Transport{TLSClientConfig: insecure.Clone()},
+		"HTTP/2.0": &http.Transport{TLSClientConfig: insecure.Clone(), ForceAttemptHTTP2: true},
 		"HTTP/3.0": h3,
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("https://127.0.0.1:%d/v1/chat/completions", gateway),
@@ -299,8 +302,8 @@ func TestEndAfterALongPause(t *testing.T) {
 		plexus_mock
 	}`, "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab))
 	url := fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions", gateway)
-	require.NoError(t, readStream(url, `{"model":"fast","stream":true,"mock":{"tokens":4,"pause":"700ms","pause_after":2}}`, 4))
-	require.NoError(t, readStream(url, `{"model":"fast","stream":true,"mock":{"tokens":4,"pause":"700ms","pause_after":4}}`, 4))
+	require.NoError(t, readStream(url, `{"model":"fast","stream":true,"mock":{"tokens":4,"pause":"700ms","pause_after":2}}`, 4, func() {}))
+	require.NoError(t, readStream(url, `{"model":"fast","stream":true,"mock":{"tokens":4,"pause":"700ms","pause_after":4}}`, 4, func() {}))
 }
 
 // logFilter keeps keys out of access logs. README shows the same.

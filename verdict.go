@@ -89,6 +89,7 @@ func judgeDial(err reverseproxy.DialError) failure {
 	text := err.Error()
 	for sign, reason := range map[string]string{
 		"connection refused": "connection refused",
+		"reset by peer":      reasonBrokenOff,
 		"no such host":       "host name not found",
 		"unreachable":        "host unreachable",
 	} {
