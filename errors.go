@@ -11,7 +11,7 @@ import (
 
 // Code is a way in which a request can fail. Its text is the `plexus_error`
 // field of logs; errors.Is finds it in the errors of this package.
-type Code struct {
+type Code struct { //nolint:errname // what logs and documents call it
 	name   string
 	status int
 	// openAI is the `code` member of OpenAI's error object, which clients
@@ -97,8 +97,7 @@ func (e *Error) forClient() api.Error {
 
 // asError is err as something that can be told to a client.
 func asError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Code: ErrInvalidRequest, Message: err.Error()}

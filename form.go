@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"mime"
 	"net/textproto"
+	"slices"
 )
 
 // inspectForm finds the model and the stream flag among the fields of a
@@ -69,7 +70,7 @@ func (req *request) field(start, end int) error {
 	if !found {
 		return nil
 	}
-	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(header[:len(header):len(header)], "\r\n\r\n"...)))).ReadMIMEHeader()
+	fields, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(append(slices.Clip(header), "\r\n\r\n"...)))).ReadMIMEHeader()
 	if err != nil {
 		return fail(ErrInvalidRequest, "a part of the form has a broken header")
 	}

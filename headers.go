@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,7 @@ func (x *exchange) upstreamHeader(at *endpoint) http.Header {
 	header := make(http.Header, len(forwardedHeaders)+2)
 	for _, name := range forwardedHeaders {
 		if values := x.r.Header[name]; len(values) > 0 {
-			header[name] = values[:len(values):len(values)]
+			header[name] = slices.Clip(values)
 		}
 	}
 	if header["Content-Type"] == nil {

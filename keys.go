@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -106,10 +107,13 @@ func hashSecret(secret string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(raw), nil
 }
 
+// secretPlaceholder finds those that can hold a secret, such as {env.NAME}.
+var secretPlaceholder = regexp.MustCompile(`\{[a-z_]+\.[^{}]+\}`)
+
 // hideSecret is a secret as a configuration may show it: a placeholder or a
 // hash as it is, anything else as its hash.
 func hideSecret(secret string) string {
-	if secret == "" || strings.HasPrefix(secret, hashPrefix) || strings.Contains(secret, "{") {
+	if secret == "" || strings.HasPrefix(secret, hashPrefix) || secretPlaceholder.MatchString(secret) {
 		return secret
 	}
 	sum := sha256.Sum256([]byte(secret))

@@ -156,6 +156,7 @@ func TestLoopbackOnlyWithoutKeys(t *testing.T) {
 func TestHideSecret(t *testing.T) {
 	require.Equal(t, "{env.KEY}", hideSecret("{env.KEY}"))
 	require.Equal(t, "sha256:ab", hideSecret("sha256:ab"))
-	require.Equal(t, "", hideSecret(""))
+	require.Empty(t, hideSecret(""))
+	require.Contains(t, hideSecret("sk-{odd}-secret"), "sha256:")
 	require.Equal(t, "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", hideSecret("test"))
 }

@@ -27,7 +27,7 @@ type presetBase struct {
 const (
 	bearer      = "bearer"
 	xAPIKey     = "x-api-key"
-	xGoogAPIKey = "x-goog-api-key"
+	xGoogAPIKey = "x-goog-api-key" //nolint:gosec // the name of a header
 	azureAPIKey = "api-key"
 )
 

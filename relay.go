@@ -51,7 +51,7 @@ func (a *answer) relay() *failure {
 	case kind == "text/event-stream":
 		return a.relayStream()
 	case kind == "text/html":
-		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid}, nil)
+		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
 	case a.x.op.streams() || kind != "application/json" && !strings.HasSuffix(kind, "+json"):
 		return a.relayBytes(nil)
 	default:
@@ -59,9 +59,9 @@ func (a *answer) relay() *failure {
 	}
 }
 
-func (a *answer) fail(f failure, cause error) *failure {
+func (a *answer) fail(f failure) *failure {
 	f.status = a.res.StatusCode
-	return a.x.failed(a.target, f, cause)
+	return a.x.failed(a.target, f, nil)
 }
 
 // gone is the verdict on an answer that broke off before anything of it went to
@@ -97,10 +97,10 @@ func (a *answer) relayWhole() *failure {
 		return a.relayBytes(body)
 	}
 	if !jsonscan.Valid(body) && len(body) > 0 {
-		return a.fail(failure{reason: "a broken answer", verdict: verdictInvalid}, nil)
+		return a.fail(failure{reason: "a broken answer", verdict: verdictInvalid})
 	}
 	if f, bad := judgeAnswer(a.watcher.Answer(body), body); bad {
-		return a.fail(f, nil)
+		return a.fail(f)
 	}
 	if err := a.commit(); err != nil {
 		return a.gone(err)
@@ -129,11 +129,11 @@ func (a *answer) relayBytes(head []byte) *failure {
 	}
 	switch {
 	case len(head) == 0 && errors.Is(err, io.EOF):
-		return a.fail(failure{reason: "empty answer", verdict: verdictInvalid}, nil)
+		return a.fail(failure{reason: "empty answer", verdict: verdictInvalid})
 	case len(head) == 0:
 		return a.gone(err)
 	case failedArray(head):
-		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid}, nil)
+		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 	}
 	if err := a.commit(); err != nil {
 		return a.gone(err)
@@ -193,7 +193,7 @@ func (a *answer) relayStream() *failure {
 		}
 		signs := a.look(ev)
 		if f, bad := judgeEvent(ev, signs); bad {
-			return a.fail(f, nil)
+			return a.fail(f)
 		}
 		if !a.strips(signs) {
 			held = append(held, ev.Raw...)
@@ -228,7 +228,7 @@ func judgeEvent(ev sse.Event, signs api.Signs) (failure, bool) {
 	switch {
 	case signs.Failed:
 		return failure{reason: "an error inside a 200", verdict: verdictInvalid}, true
-	case ev.Data != nil && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data):
+	case len(ev.Data) > 0 && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data):
 		return failure{reason: "a broken stream", verdict: verdictInvalid}, true
 	}
 	return failure{}, false
@@ -237,7 +237,7 @@ func judgeEvent(ev sse.Event, signs api.Signs) (failure, bool) {
 // endedEarly is the verdict on a stream that ended before its first content.
 func (a *answer) endedEarly(err error) *failure {
 	if errors.Is(err, io.EOF) {
-		return a.fail(failure{reason: "empty stream", verdict: verdictInvalid}, nil)
+		return a.fail(failure{reason: "empty stream", verdict: verdictInvalid})
 	}
 	return a.gone(err)
 }
@@ -253,7 +253,7 @@ func (a *answer) strips(signs api.Signs) bool {
 func (a *answer) follow(reader *sse.Reader, held []byte) {
 	// net/http writes the end of the body past a deadline that a long pause
 	// has let expire, unless a flush renews it.
-	defer a.x.rc.Flush() //nolint:errcheck // nothing is left to try
+	defer a.x.rc.Flush()
 	if err := a.send(held); err != nil {
 		a.clientGone(err)
 		return

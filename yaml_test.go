@@ -238,7 +238,7 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	// Broken syntax.
 	f("models:\n  fast: [\n", "plexus.yaml:")
 	f("models: {}\n\tkeys: {}\n", "plexus.yaml:2: ")
-	f("a: b: c\n", "plexus.yaml:1: mapping values are not allowed")
+	f("a: b: c\n", "plexus.yaml: mapping values are not allowed")
 	f("models: *fast\n", "plexus.yaml: unknown anchor")
 	f("models: {}\n---\nmodels: {}\n", "plexus.yaml:2: there is a second document")
 	f("models: {}\n---\n[\n", "plexus.yaml:")
@@ -415,7 +415,9 @@ func TestWhereTheAdapterListens(t *testing.T) {
 		require.NoError(t, err)
 		var parsed struct {
 			Apps struct {
-				HTTP struct{ Servers map[string]struct{ Listen []string } }
+				HTTP struct {
+					Servers map[string]struct{ Listen []string }
+				}
 			}
 		}
 		require.NoError(t, json.Unmarshal([]byte(got), &parsed))

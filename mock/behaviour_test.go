@@ -133,9 +133,24 @@ func TestOverlayFaults(t *testing.T) {
 func TestCheck(t *testing.T) {
 	two := 2.0
 	for _, b := range []Behaviour{
-		{Latency: -1}, {FirstContent: -1}, {Pause: -1}, {KeepAlive: -1}, {Rate: -1}, {PauseAfter: -1}, {After: -1},
-		{FaultFirst: -1}, {CachedTokens: -1}, {Tokens: -1}, {Tokens: maxTokens + 1}, {Reasoning: maxTokens + 1},
-		{ParallelCalls: -1}, {ParallelCalls: 65}, {Status: 200}, {Status: 600}, {FaultShare: &two}, {Fault: "x"},
+		{Latency: -1},
+		{FirstContent: -1},
+		{Pause: -1},
+		{KeepAlive: -1},
+		{Rate: -1},
+		{PauseAfter: -1},
+		{After: -1},
+		{FaultFirst: -1},
+		{CachedTokens: -1},
+		{Tokens: -1},
+		{Tokens: maxTokens + 1},
+		{Reasoning: maxTokens + 1},
+		{ParallelCalls: -1},
+		{ParallelCalls: 65},
+		{Status: 200},
+		{Status: 600},
+		{FaultShare: &two},
+		{Fault: "x"},
 	} {
 		require.Error(t, b.check(), b)
 	}

@@ -214,7 +214,7 @@ func TestHangs(t *testing.T) {
 				}
 				cancel()
 			}()
-			_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is no response
+			_, err = http.DefaultClient.Do(req)
 			require.ErrorIs(t, err, context.Canceled)
 			require.True(t, recordedRequests(t, server)[2].Canceled)
 		})
@@ -234,7 +234,7 @@ func TestDepartures(t *testing.T) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/v1/chat/completions", strings.NewReader(body))
 	require.NoError(t, err)
 	req.Header.Set(optionsHeader, `{"latency":"1h"}`)
-	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is no response
+	_, err = http.DefaultClient.Do(req)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.True(t, recordedRequests(t, server)[3].Canceled)
 }

@@ -77,7 +77,7 @@ func draw(prompt string) (string, error) {
 	_, _ = hash.Write([]byte(prompt))
 	sum := hash.Sum32()
 	picture := image.NewNRGBA(image.Rect(0, 0, 1, 1))
-	picture.SetNRGBA(0, 0, color.NRGBA{R: byte(sum), G: byte(sum >> 8), B: byte(sum >> 16), A: 255})
+	picture.SetNRGBA(0, 0, color.NRGBA{R: byte(sum), G: byte(sum >> 8), B: byte(sum >> 16), A: 255}) //nolint:gosec // the low byte is what is wanted
 	var buf bytes.Buffer
 	if err := png.Encode(&buf, picture); err != nil {
 		return "", fmt.Errorf("encoding the image: %w", err)

@@ -61,7 +61,7 @@ func (w *wire) num(n int) *wire {
 }
 
 // json appends the text raw, or alternative if the request did not have it.
-func (w *wire) json(raw json.RawMessage, alternative string) *wire {
+func (w *wire) json(raw json.RawMessage, alternative string) *wire { //nolint:unparam // the others chain too
 	if len(raw) == 0 {
 		return w.raw(alternative)
 	}

@@ -39,18 +39,24 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 			}
 		}
 	}
-	signs.UsageOnly = hasUsage && !hasChoice
+	signs.UsageOnly = hasUsage && !hasChoice && !signs.Failed
 	return signs
 }
 
-// choice looks at one choice of a chunk. Reasoning goes by several names:
-// DeepSeek's reasoning_content, OpenRouter's reasoning and reasoning_details.
+// choice looks at one choice. Reasoning goes by several names: DeepSeek's
+// reasoning_content, OpenRouter's reasoning and reasoning_details. Mistral and
+// OpenRouter end a choice that broke with the finish_reason "error".
 func choice(raw []byte, signs *api.Signs) {
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		switch string(it.Key) {
+		case "error":
+			signs.Failed = signs.Failed || !api.Empty(it.Value())
 		case "finish_reason":
-			if !api.Empty(it.Value()) {
+			switch {
+			case string(it.Value()) == `"error"`:
+				signs.Failed = true
+			case !api.Empty(it.Value()):
 				signs.Content, signs.Finished = true, true
 			}
 		case "delta":
@@ -75,7 +81,11 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 		case "usage":
 			w.usage = openai.Usage(it.Value(), w.usage)
 		case "choices":
-			signs.Content, signs.Finished = true, true
+			choices := jsonscan.Array(it.Value())
+			for choices.Next() {
+				choice(choices.Value(), &signs)
+				signs.Content, signs.Finished = true, true
+			}
 		}
 	}
 	return signs

@@ -81,10 +81,11 @@ type usage struct {
 }
 
 // read takes in a usageMetadata object. Every chunk of a stream may carry one,
-// each with the totals so far.
+// each with the totals so far. Vertex's say nothing but a trafficType until the
+// last, and a count of zero is left out: without any count nothing is known.
 func (w *Watcher) read(raw []byte) {
 	var u usage
-	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
+	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil || u == (usage{}) {
 		return
 	}
 	w.usage = api.Usage{

@@ -2,6 +2,7 @@ package jsonscan
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -204,7 +205,7 @@ func cutShort(word []byte) bool {
 			return true
 		}
 	}
-	return number(append(word[:len(word):len(word)], '0'))
+	return number(append(slices.Clip(word), '0'))
 }
 
 func delimits(b byte) bool {

@@ -20,9 +20,9 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))
 	switch kind {
 	case "content_block_delta":
-		return api.Signs{Content: true}
+		return api.Signs{Content: says(jsonscan.Member(data, "delta"))}
 	case "content_block_start":
-		return api.Signs{Content: opensWithContent(jsonscan.Member(data, "content_block"))}
+		return api.Signs{Content: says(jsonscan.Member(data, "content_block"))}
 	case "message_start":
 		w.read(jsonscan.Member(jsonscan.Member(data, "message"), "usage"))
 	case "message_delta":
@@ -33,22 +33,23 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 		return api.Signs{Finished: true}
 	case "error":
 		return api.Signs{Failed: true}
+	case "":
+		// Imitators send their own error objects.
+		return api.Signs{Failed: !api.Empty(jsonscan.Member(data, "error"))}
 	}
 	return api.Signs{}
 }
 
-// opensWithContent tells whether the start of a block already says something,
-// as the name of a tool does. Text and thinking start empty.
-func opensWithContent(block []byte) bool {
-	kind, _ := jsonscan.String(jsonscan.Member(block, "type"))
-	switch kind {
-	case "text":
-		return !api.Empty(jsonscan.Member(block, "text"))
-	case "thinking":
-		return !api.Empty(jsonscan.Member(block, "thinking"))
-	default:
-		return true
+// says tells whether a block or a delta holds anything beside its type: the
+// start of a tool call has its name, that of text and thinking is empty.
+func says(raw []byte) bool {
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		if string(it.Key) != "type" && !api.Empty(it.Value()) {
+			return true
+		}
 	}
+	return false
 }
 
 // Answer implements api.Watcher.
@@ -86,7 +87,6 @@ func (w *Watcher) read(raw []byte) {
 	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
 		return
 	}
-	w.usage.Known = true
 	for _, c := range []struct {
 		from *int64
 		to   *int64
@@ -97,7 +97,7 @@ func (w *Watcher) read(raw []byte) {
 		{u.Output, &w.usage.Output},
 	} {
 		if c.from != nil {
-			*c.to = *c.from
+			*c.to, w.usage.Known = *c.from, true
 		}
 	}
 }

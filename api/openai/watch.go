@@ -4,8 +4,8 @@
 package openai
 
 import (
-	"bytes"
 	"encoding/json"
+	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -16,34 +16,41 @@ type Watcher struct {
 	usage api.Usage
 }
 
-// Event implements api.Watcher. Every event that is not an error counts as
-// content: a transcript's text, a piece of audio, a partial image.
+// Event implements api.Watcher. Every event of audio and images that is not an
+// error counts as content: a transcript's text, a piece of audio, a partial
+// image. The last one's type ends as transcript.text.done does.
 func (w *Watcher) Event(_, data []byte) api.Signs {
-	if string(data) == "[DONE]" {
-		return api.Signs{Content: true, Finished: true}
-	}
-	if data == nil {
+	switch string(data) {
+	case "":
 		return api.Signs{}
+	case "[DONE]":
+		return api.Signs{Finished: true}
 	}
 	signs := w.Answer(data)
-	signs.Finished = signs.Finished || finished(data)
+	if kind, ok := jsonscan.String(jsonscan.Member(data, "type")); ok {
+		signs.Finished = strings.HasSuffix(kind, ".done") || strings.HasSuffix(kind, ".completed")
+		signs.Failed = signs.Failed || kind == "error"
+	} else if choices := jsonscan.Member(data, "choices"); choices != nil {
+		completion(choices, &signs)
+	}
 	return signs
 }
 
-// finished recognises the last event of streamed audio and images, such as
-// transcript.text.done, and of completions, which name a finish_reason.
-func finished(data []byte) bool {
-	if kind, ok := jsonscan.String(jsonscan.Member(data, "type")); ok {
-		kind := []byte(kind)
-		return bytes.HasSuffix(kind, []byte(".done")) || bytes.HasSuffix(kind, []byte(".completed"))
-	}
-	choices := jsonscan.Array(jsonscan.Member(data, "choices"))
+// completion looks at the choices of a completion's chunk, whose text may be
+// empty.
+func completion(raw []byte, signs *api.Signs) {
+	signs.Content = false
+	choices := jsonscan.Array(raw)
 	for choices.Next() {
-		if !api.Empty(jsonscan.Member(choices.Value(), "finish_reason")) {
-			return true
+		switch reason := jsonscan.Member(choices.Value(), "finish_reason"); {
+		case string(reason) == `"error"`:
+			signs.Failed = true
+		case !api.Empty(reason):
+			signs.Content, signs.Finished = true, true
+		case !api.Empty(jsonscan.Member(choices.Value(), "text")):
+			signs.Content = true
 		}
 	}
-	return false
 }
 
 // Answer implements api.Watcher.
@@ -67,11 +74,11 @@ func (w *Watcher) Usage() api.Usage { return w.usage }
 // usage is OpenAI's usage object in both of its generations: prompt and
 // completion tokens, later called input and output tokens.
 type usage struct {
-	Prompt     int64 `json:"prompt_tokens"`
-	Completion int64 `json:"completion_tokens"`
-	Input      int64 `json:"input_tokens"`
-	Output     int64 `json:"output_tokens"`
-	Total      int64 `json:"total_tokens"`
+	Prompt     *int64 `json:"prompt_tokens"`
+	Completion *int64 `json:"completion_tokens"`
+	Input      *int64 `json:"input_tokens"`
+	Output     *int64 `json:"output_tokens"`
+	Total      *int64 `json:"total_tokens"`
 	// DeepSeek's name for what it read from its cache.
 	CacheHit          int64   `json:"prompt_cache_hit_tokens"`
 	PromptDetails     details `json:"prompt_tokens_details"`
@@ -82,31 +89,52 @@ type usage struct {
 
 type details struct {
 	Cached    int64 `json:"cached_tokens"`
+	Written   int64 `json:"cache_write_tokens"`
 	Reasoning int64 `json:"reasoning_tokens"`
 }
 
 // Usage reads OpenAI's usage object. Where raw says nothing, what was known
-// before stays.
+// before stays; so it does where a transcript is billed by its seconds.
 func Usage(raw []byte, before api.Usage) api.Usage {
 	var u usage
 	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
 		return before
 	}
-	prompt, completion := u.Prompt+u.Input, u.Completion+u.Output
+	prompt, completion, total := count(u.Prompt, u.Input), count(u.Completion, u.Output), count(u.Total)
+	if u.Prompt == nil && u.Input == nil && u.Completion == nil && u.Output == nil {
+		if u.Total == nil {
+			return before
+		}
+		// Embeddings and rerankings generate nothing, and some servers tell
+		// their total alone.
+		prompt = total
+	}
 	cached := max(u.PromptDetails.Cached, u.InputDetails.Cached, u.CacheHit)
+	written := max(u.PromptDetails.Written, u.InputDetails.Written)
 	reasoning := u.CompletionDetails.Reasoning + u.OutputDetails.Reasoning
 	// xAI leaves the reasoning out of completion_tokens, and only the total
 	// tells: https://docs.x.ai/docs/guides/reasoning.
-	if reasoning > 0 && u.Total == prompt+completion+reasoning {
+	if reasoning > 0 && total == prompt+completion+reasoning {
 		completion += reasoning
 	}
 	return api.Usage{
-		Input:     max(0, prompt-cached),
-		CacheRead: cached,
-		Output:    max(0, completion-reasoning),
-		Reasoning: reasoning,
-		Known:     true,
+		Input:      max(0, prompt-cached-written),
+		CacheRead:  cached,
+		CacheWrite: written,
+		Output:     max(0, completion-reasoning),
+		Reasoning:  reasoning,
+		Known:      true,
 	}
+}
+
+// count is the sum of the counts that are there.
+func count(each ...*int64) (sum int64) {
+	for _, n := range each {
+		if n != nil {
+			sum += *n
+		}
+	}
+	return sum
 }
 
 // Interface guard

@@ -19,15 +19,19 @@ type Watcher struct {
 func (w *Watcher) Event(_, data []byte) api.Signs {
 	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))
 	switch kind {
-	case "response.completed", "response.incomplete":
+	case "response.completed", "response.incomplete", "response.failed":
 		w.usage = openai.Usage(jsonscan.Member(jsonscan.Member(data, "response"), "usage"), w.usage)
-		return api.Signs{Content: true, Finished: true}
+		ended := kind != "response.failed"
+		return api.Signs{Content: ended, Finished: ended, Failed: !ended}
 	case "response.output_item.done", "response.image_generation_call.partial_image":
 		return api.Signs{Content: true}
-	case "response.failed", "error":
+	case "error":
 		return api.Signs{Failed: true}
+	case "":
+		// Imitators send a bare error object, as in a chat stream.
+		return api.Signs{Failed: !api.Empty(jsonscan.Member(data, "error"))}
 	}
-	return api.Signs{Content: strings.HasSuffix(kind, ".delta")}
+	return api.Signs{Content: strings.HasSuffix(kind, ".delta") && !api.Empty(jsonscan.Member(data, "delta"))}
 }
 
 // Answer implements api.Watcher. A response that is still in progress is a
