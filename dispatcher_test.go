@@ -369,6 +369,7 @@ func TestEveryEndpointReachesItsPath(t *testing.T) {
 		f("/v1beta/models/fast:"+method, "/v1beta/models/m:"+method)
 		f("/v1/models/fast:"+method, "/v1beta/models/m:"+method)
 		f("/v1beta/models/lab/hf:x/y:"+method, "/v1beta/models/hf:x/y:"+method)
+		f("/v1beta/lab/gemma:"+method, "/v1beta/models/gemma:"+method)
 		f("/v1beta/models/lab%2Fgemma:"+method, "/v1beta/models/gemma:"+method)
 	}
 	require.Equal(t, http.StatusTeapot, post(t, url+"/v1/unknown", `{}`).status, "what is not ours goes on to the next handler")

@@ -58,7 +58,8 @@ func (x *exchange) upstreamHeader(at *endpoint) http.Header {
 			header[name] = slices.Clip(values)
 		}
 	}
-	if header["Content-Type"] == nil {
+	if x.req.boundary == "" {
+		// What has been read as JSON is JSON, whatever curl calls it.
 		header["Content-Type"] = []string{"application/json"}
 	}
 	if x.op.api == api.Messages && header["Anthropic-Version"] == nil {

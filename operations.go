@@ -94,15 +94,14 @@ func operationOf(r *http.Request) (operation, bool) {
 
 // modelOperation reads a path that names a model: Gemini's methods, under v1beta
 // or, as its SDK has it, under v1, and the look-up of one model. A model's name
-// may hold slashes and colons, so the method is what follows the last colon.
+// may hold slashes and colons, so the method is what follows the last colon; one
+// with a slash in it the AI SDK takes for a path and leaves out "models/".
 func modelOperation(r *http.Request) (operation, bool) {
-	rest, beta := strings.CutPrefix(r.URL.Path, "/v1beta/models/")
-	if !beta {
-		var found bool
-		if rest, found = strings.CutPrefix(r.URL.Path, "/v1/models/"); !found {
-			return operation{}, false
-		}
+	rest, beta := strings.CutPrefix(r.URL.Path, "/v1beta/")
+	if !beta && !strings.HasPrefix(rest, "/v1/models/") {
+		return operation{}, false
 	}
+	rest, named := strings.CutPrefix(strings.TrimPrefix(rest, "/v1/"), "models/")
 	if rest == "" {
 		return operation{}, false
 	}
@@ -111,7 +110,7 @@ func modelOperation(r *http.Request) (operation, bool) {
 			return operation{api: api.Gemini, path: rest[colon:], model: rest[:colon]}, true
 		}
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !named || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return operation{}, false
 	}
 	op := operation{kind: operationLookup, model: rest}
