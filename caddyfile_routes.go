@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -105,7 +106,7 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 			m.Price = new(Price)
 			for value, to := range map[*string]*float64{&input: &m.Price.Input, &output: &m.Price.Output} {
 				price, err := strconv.ParseFloat(*value, 64)
-				if err != nil || !(price >= 0) {
+				if err != nil || !(price >= 0) || math.IsInf(price, 1) {
 					return d.Errf("expected a price in USD per million tokens, got %q", *value)
 				}
 				*to = price
@@ -242,7 +243,7 @@ func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	t := ModelTarget{Provider: args[0], Model: args[1]}
 	if len(args) == 3 {
 		weight, err := strconv.ParseFloat(args[2], 64)
-		if err != nil || !(weight > 0) {
+		if err != nil || !(weight > 0) || math.IsInf(weight, 1) {
 			return d.Errf("expected a positive weight, got %q", args[2])
 		}
 		t.Weight = &weight

@@ -5,7 +5,9 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -13,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // dispatch asks the targets one after the other until one answers, or until
@@ -103,6 +106,7 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 		ContentLength: int64(len(body)),
 	}).WithContext(ctx)
 	if p.HeaderUp != nil {
+		req.Header = req.Header.Clone() // its values are shared, and are replaced in place
 		p.HeaderUp.ApplyTo(req.Header, replacerOf(x.r))
 	}
 	return req
@@ -112,7 +116,8 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 // gateway's own account.
 func (x *exchange) asksUsage(p *Provider) bool {
 	return x.req.stream && x.op.api == api.Chat && !x.req.usage &&
-		!x.gateway.NoStreamUsage && !p.NoStreamUsage && !presets[p.Preset].noStreamUsage
+		!x.gateway.NoStreamUsage && !p.NoStreamUsage && !presets[p.Preset].noStreamUsage &&
+		!slices.ContainsFunc(p.extra, func(m bodyMember) bool { return m.key == "stream_options" })
 }
 
 // failed completes what is known of an attempt that came to nothing. The cause
@@ -179,14 +184,23 @@ func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response
 	return nil
 }
 
-// errorBody is what the provider said, without our credential; or an error of
-// the client's API where it said nothing that a client could read.
+// errorBody is what the provider said, without our credential; in an error of
+// the client's API where it said it in words that no SDK could read.
 func (x *exchange) errorBody(t *Target, res *http.Response, body []byte) []byte {
-	if len(body) > 0 && body[0] == '{' && len(body) < maxErrorBody {
-		return t.Provider.redact(body)
+	said := bytes.TrimSpace(t.Provider.redact(body))
+	switch {
+	case len(said) > 0 && said[0] == '{' && jsonscan.Valid(said):
+		return said
+	case len(said) > 0 && said[0] == '[' && jsonscan.Valid(said):
+		// Gemini puts the error of a stream without alt=sse into an array.
+		if first := jsonscan.Array(said); first.Next() && jsonscan.Member(first.Value(), "error") != nil {
+			return first.Value()
+		}
 	}
-	return x.op.api.ErrorBody(api.Error{
-		Status:  res.StatusCode,
-		Message: "the provider " + t.Provider.Name + " refused the request with status " + strconv.Itoa(res.StatusCode),
-	})
+	message := "the provider " + t.Provider.Name + " refused the request with status " + strconv.Itoa(res.StatusCode)
+	const most = 500
+	if text := strings.ToValidUTF8(string(said[:min(len(said), most)]), ""); text != "" && text[0] != '<' {
+		message += ": " + text
+	}
+	return x.op.api.ErrorBody(api.Error{Status: res.StatusCode, Message: message})
 }

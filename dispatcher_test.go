@@ -140,7 +140,7 @@ func TestTheRestIsTheClientsAnswer(t *testing.T) {
 	f(413, complaint, complaint)
 	f(422, complaint, complaint)
 	f(404, `{"error":{"message":"no such file"}}`, `{"error":{"message":"no such file"}}`)
-	f(405, "nginx says no", `{"error":{"message":"the provider p1 refused the request with status 405","type":"invalid_request_error","param":null,"code":null}}`)
+	f(405, "nginx says no", `{"error":{"message":"the provider p1 refused the request with status 405: nginx says no","type":"invalid_request_error","param":null,"code":null}}`)
 	require.Zero(t, never.count())
 }
 
@@ -400,4 +400,49 @@ func TestDroppedConnectionOfTheLastTarget(t *testing.T) {
 	_, url = inOrder(t, "failover {\n attempts 1\n}", dropping.URL)
 	post(t, url+"/v1/chat/completions", askFast)
 	require.Equal(t, 3, dropping.count(), "within the limit of attempts")
+}
+
+// header_up replaces values in place: neither the next request's credential nor
+// the next attempt's headers may suffer.
+func TestHeaderUpWorksOnCopies(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	g := newGateway(t, fmt.Sprintf(`
+		provider lab {
+			base_url %s/v1
+			api_key sk-one
+			header_up Authorization Bearer Token
+			header_up +Traceparent more
+		}
+		model fast {
+			target lab m
+		}
+	`, p.URL))
+	url := serveGateway(t, g).URL
+	for range 3 {
+		post(t, url+"/v1/chat/completions", askFast, "Traceparent", "00-a")
+		require.Equal(t, "Token sk-one", p.last(t).header.Get("Authorization"))
+		require.Equal(t, []string{"00-a", "more"}, p.last(t).header["Traceparent"])
+	}
+}
+
+func TestWhatAProviderSaysIsNotLost(t *testing.T) {
+	f := func(said, want string) {
+		t.Helper()
+		p := newProvider(t, says(400, said))
+		g := newGateway(t, fmt.Sprintf("provider lab {\n base_url %s/v1\n api_key sk-cred/x\n}", p.URL))
+		require.Equal(t, want, post(t, serveGateway(t, g).URL+"/v1/chat/completions", `{"model":"lab/m"}`).body)
+	}
+	f("\n{\"detail\":\"useful\"}\n", `{"detail":"useful"}`)
+	f(`[{"error":{"message":"useful"}}]`, `{"error":{"message":"useful"}}`)
+	f(`{"error":{"message":"bad key sk-cred\/x"}}`, `{"error":{"message":"bad key REDACTED"}}`)
+	f("useful\xff text, not sk-cred/x", `{"error":{"message":"the provider lab refused the request with status 400: useful text, not REDACTED","type":"invalid_request_error","param":null,"code":null}}`)
+	f("<html>", `{"error":{"message":"the provider lab refused the request with status 400","type":"invalid_request_error","param":null,"code":null}}`)
+}
+
+// A credential that was mended is not punished for the old one.
+func TestAnotherCredentialIsAnotherTarget(t *testing.T) {
+	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n api_key %s\n}\nmodel m {\n target lab a\n}"
+	first := newGateway(t, fmt.Sprintf(block, "sk-old"))
+	second := newGateway(t, fmt.Sprintf(block, "sk-new"))
+	require.NotSame(t, first.router.names["m"].targets[0].state, second.router.names["m"].targets[0].state)
 }

@@ -1,6 +1,8 @@
 package plexus
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -120,15 +122,20 @@ func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
 	return &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}, nil
 }
 
-// stateKey identifies a target across configurations: a provider that has moved
-// to another URL is another one, new weights or credentials do not matter.
+// stateKey identifies a target across configurations. A provider that has moved
+// to another URL or got another credential is another one: what was held against
+// the old one may just have been mended. Weights, prices and the like don't
+// matter.
 func (p *Provider) stateKey(model string) string {
+	base := ""
 	for _, a := range api.All {
 		if at := p.endpoints[a]; at != nil {
-			return p.Name + "\n" + at.base.String() + "\n" + model
+			base = at.base.String()
+			break
 		}
 	}
-	return p.Name + "\n\n" + model
+	credential := sha256.Sum256([]byte(p.secret))
+	return p.Name + "\n" + base + "\n" + hex.EncodeToString(credential[:8]) + "\n" + model
 }
 
 // Interface guards

@@ -464,10 +464,14 @@ func TestStateOutlivesReloads(t *testing.T) {
 // A load that fails half-way gives back what it had taken, and no more.
 func TestFailedLoadReleasesWhatItTook(t *testing.T) {
 	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n models half-way\n}\nmodel m {\n target lab half-way\n}\nmodel n {\n target nobody a\n}"
+	var key string
 	t.Cleanup(func() { // runs last, after what loadGateway cleans up
-		_, taken := states.References("lab\nhttp://127.0.0.1:1/v1\nhalf-way")
+		_, taken := states.References(key)
 		require.False(t, taken)
 	})
-	_, err := loadGateway(t, block)
+	g, err := loadGateway(t, block)
 	require.ErrorContains(t, err, "is not defined")
+	key = g.Providers[0].stateKey("half-way")
+	_, taken := states.References(key)
+	require.True(t, taken)
 }

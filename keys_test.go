@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,4 +160,23 @@ func TestHideSecret(t *testing.T) {
 	require.Empty(t, hideSecret(""))
 	require.Contains(t, hideSecret("sk-{odd}-secret"), "sha256:")
 	require.Equal(t, "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", hideSecret("test"))
+}
+
+// A form on an endpoint that takes none is read as JSON: a provider that ignores
+// the Content-Type must not find another model in it than we do.
+func TestFormsDoNotHideAnotherModel(t *testing.T) {
+	_, url := keyed(t, says(200, chatAnswer))
+	body := "{\"model\":\"smart\",\"x\":\"\r\n--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--\"}"
+	got := post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-app", "Content-Type", "multipart/form-data; boundary=b")
+	require.Equal(t, 403, got.status)
+}
+
+// Gemini has the model in the path, where dots would lead elsewhere with our
+// credential.
+func TestNamesDoNotLeaveTheirPath(t *testing.T) {
+	_, url := keyed(t, says(200, chatAnswer))
+	for _, name := range []string{"free/..%2F..%2Ffiles", "free/../../files", "free/.%2Fx", "free/" + strings.Repeat("x", maxModelName+1), "free/a%0Ab"} {
+		got := post(t, url+"/v1/models/"+name+":generateContent", `{}`, "X-Api-Key", "sk-all")
+		require.Equal(t, 404, got.status, name)
+	}
 }

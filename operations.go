@@ -22,6 +22,10 @@ type operation struct {
 	path string
 	// model is the model's name where the path has it.
 	model string
+	// form says that the endpoint takes multipart forms. Elsewhere a form is
+	// read as the JSON that it is not, lest a provider that ignores the
+	// Content-Type find another model in it than we do.
+	form bool
 }
 
 type operationKind int
@@ -41,10 +45,10 @@ var operations = map[string]operation{
 	"/v1/moderations":           {api: api.Moderations, path: "/moderations"},
 	"/v1/rerank":                {api: api.Rerank, path: "/rerank"},
 	"/v1/images/generations":    {api: api.Images, path: "/images/generations"},
-	"/v1/images/edits":          {api: api.Images, path: "/images/edits"},
+	"/v1/images/edits":          {api: api.Images, path: "/images/edits", form: true},
 	"/v1/audio/speech":          {api: api.Audio, path: "/audio/speech"},
-	"/v1/audio/transcriptions":  {api: api.Audio, path: "/audio/transcriptions"},
-	"/v1/audio/translations":    {api: api.Audio, path: "/audio/translations"},
+	"/v1/audio/transcriptions":  {api: api.Audio, path: "/audio/transcriptions", form: true},
+	"/v1/audio/translations":    {api: api.Audio, path: "/audio/translations", form: true},
 	"/v1/messages":              {api: api.Messages, path: "/messages"},
 	"/v1/messages/count_tokens": {api: api.Messages, path: "/messages/count_tokens"},
 	"/v1/models":                {kind: operationList},
@@ -110,8 +114,9 @@ func modelOperation(r *http.Request) (operation, bool) {
 			return operation{api: api.Gemini, path: rest[colon:], model: rest[:colon]}, true
 		}
 	}
-	if !named || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return operation{}, false
+	get := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if !named || !get && strings.Contains(rest, ":") {
+		return operation{}, false // a method of Gemini's that we don't have
 	}
 	op := operation{kind: operationLookup, model: rest}
 	if beta {

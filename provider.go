@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
@@ -157,6 +158,9 @@ func (p *Provider) locate(logger *zap.Logger) error {
 			return fmt.Errorf("api_key: %w", err)
 		}
 	}
+	if strings.ContainsFunc(p.secret, unicode.IsControl) {
+		return fmt.Errorf("api_key: it holds a line break or another control character, which no header can carry")
+	}
 	if p.secret != "" && p.secret == p.APIKey {
 		logger.Warn("an api_key is written out in the configuration, where everyone with access to the admin API can read it; use {env.NAME} or {file./path}",
 			zap.String("provider", p.Name))
@@ -243,7 +247,10 @@ func (p *Provider) redact(body []byte) []byte {
 	if len(p.secret) < 4 {
 		return body
 	}
-	return bytes.ReplaceAll(body, []byte(p.secret), []byte("REDACTED"))
+	for _, written := range []string{p.secret, strings.ReplaceAll(p.secret, "/", `\/`)} {
+		body = bytes.ReplaceAll(body, []byte(written), []byte("REDACTED"))
+	}
+	return body
 }
 
 // ProviderModel is a model that a provider serves. In JSON it is an object, or

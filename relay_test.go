@@ -161,6 +161,17 @@ func TestOddEndsAreEnds(t *testing.T) {
 	f(chatHello, "event: surprise\ndata: {\"new\":1}\n\n", chatStop, chatDone)
 }
 
+// Of two answers asked for with n one has not ended.
+func TestOneOfTwoAnswersBreaksOff(t *testing.T) {
+	p := newProvider(t, streams(
+		`data: {"choices":[{"index":0,"delta":{"content":"A"}}]}`+"\n\n",
+		`data: {"choices":[{"index":1,"delta":{"content":"B"}}]}`+"\n\n",
+		`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\n",
+	))
+	_, url := inOrder(t, "", p.URL)
+	require.Contains(t, post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true,"n":2}`).body, `"code":"stream_broken"`)
+}
+
 func TestUsageOfStreams(t *testing.T) {
 	answer := streams(chatRole, chatHello, chatStop, chatUsage, chatDone)
 	f := func(extra, body, wantAsked, wantGot string) {

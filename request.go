@@ -47,7 +47,7 @@ func (x *exchange) readRequest() error {
 	}
 	x.req.stream = x.op.streams()
 	kind, params, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
-	if kind == "multipart/form-data" {
+	if kind == "multipart/form-data" && x.op.form {
 		x.req.boundary = params["boundary"]
 		return x.req.inspectForm()
 	}
@@ -172,6 +172,10 @@ func (req *request) setModel(it *jsonscan.Iter) error {
 	return nil
 }
 
+// maxBatch is how many requests a batch of Gemini's may hold; its own limit is
+// lower.
+const maxBatch = 4096
+
 // geminiMember finds the places where a Gemini body repeats the path's model:
 // embedContent's model, each of batchEmbedContents' requests, and countTokens'
 // generateContentRequest.
@@ -184,7 +188,9 @@ func (req *request) geminiMember(it *jsonscan.Iter) error {
 	case "requests":
 		requests := jsonscan.Array(it.Value())
 		for requests.Next() {
-			req.geminiObject(requests.Value(), it.Start+requests.Start)
+			if req.geminiObject(requests.Value(), it.Start+requests.Start); len(req.names) > maxBatch {
+				return fail(ErrInvalidRequest, "the batch has more than %d requests", maxBatch)
+			}
 		}
 	}
 	return nil

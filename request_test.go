@@ -69,6 +69,7 @@ func TestWrongMethods(t *testing.T) {
 	f(http.MethodDelete, "/v1/messages", "POST, OPTIONS")
 	f(http.MethodGet, "/v1beta/models/fast:generateContent", "POST, OPTIONS")
 	f(http.MethodPost, "/v1/models", "GET, HEAD, OPTIONS")
+	f(http.MethodDelete, "/v1/models/fast", "GET, HEAD, OPTIONS")
 }
 
 // A body that is announced as too large is refused before it is read.
@@ -96,6 +97,13 @@ func TestBodyThatEndsEarly(t *testing.T) {
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.NotContains(t, string(answer), "HTTP/1.1 500")
+}
+
+func TestBatchesAreLimited(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	got := post(t, url+"/v1beta/models/fast:batchEmbedContents", `{"requests":[`+strings.Repeat(`{"model":"models/fast"},`, maxBatch)+`{"model":"models/fast"}]}`)
+	require.Equal(t, 400, got.status)
+	require.Contains(t, got.body, "more than 4096 requests")
 }
 
 func TestReadAll(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -197,7 +198,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 	}
 	provider, model, found := strings.Cut(name, "/")
 	p := r.providers[provider]
-	if !found || model == "" || p == nil || !p.serves(model) {
+	if !found || p == nil || !passable(model) || !p.serves(model) {
 		return Route{}, r.notFound(name, p, model)
 	}
 	if p.Disabled {
@@ -210,6 +211,24 @@ func (r *Router) Resolve(name string) (Route, error) {
 		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, label: unlistedLabel}
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
+}
+
+// maxModelName is the longest name in bytes that is passed through: it shows up
+// in headers and logs.
+const maxModelName = 512
+
+// passable tells whether a client's name of a provider's model may be passed
+// through. Gemini has it in the path, in which dots would lead elsewhere.
+func passable(model string) bool {
+	if model == "" || len(model) > maxModelName || strings.ContainsFunc(model, unicode.IsControl) {
+		return false
+	}
+	for segment := range strings.SplitSeq(model, "/") {
+		if segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 // allNames lists what may be asked for by name, for suggestions.

@@ -288,6 +288,7 @@ func TestLoadRefuses(t *testing.T) {
 	f("provider lab {\n base_url https://me:pw@llm.example.com/v1\n}", "put the credential into api_key")
 	f("provider openai {\n api_key {env.PLEXUS_TEST_UNSET}\n}", `provider "openai": api_key: evaluated placeholder {env.PLEXUS_TEST_UNSET} is empty`)
 	f("provider openai {\n models a a\n}", `duplicate model "a"`)
+	f("provider openai {\n api_key \"sk-a\nb\"\n}", "it holds a line break")
 }
 
 func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 // Watcher watches a chat completion, streamed or whole.
 type Watcher struct {
 	usage api.Usage
+	// Bits of the choices, by index, that have begun and that have ended: a
+	// stream of several is finished when all of them are.
+	begun, ended uint64
 }
 
 // Event implements api.Watcher.
@@ -35,10 +38,11 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 			choices := jsonscan.Array(it.Value())
 			for choices.Next() {
 				hasChoice = true
-				choice(choices.Value(), &signs)
+				w.choice(choices.Value(), &signs)
 			}
 		}
 	}
+	signs.Finished = signs.Finished && w.begun == w.ended
 	signs.UsageOnly = hasUsage && !hasChoice && !signs.Failed
 	return signs
 }
@@ -46,7 +50,12 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 // choice looks at one choice. Reasoning goes by several names: DeepSeek's
 // reasoning_content, OpenRouter's reasoning and reasoning_details. Mistral and
 // OpenRouter end a choice that broke with the finish_reason "error".
-func choice(raw []byte, signs *api.Signs) {
+func (w *Watcher) choice(raw []byte, signs *api.Signs) {
+	bit := uint64(1)
+	if index := jsonscan.Member(raw, "index"); len(index) == 1 {
+		bit <<= index[0] - '0'
+	}
+	w.begun |= bit
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		switch string(it.Key) {
@@ -58,6 +67,7 @@ func choice(raw []byte, signs *api.Signs) {
 				signs.Failed = true
 			case !api.Empty(it.Value()):
 				signs.Content, signs.Finished = true, true
+				w.ended |= bit
 			}
 		case "delta":
 			delta := jsonscan.Object(it.Value())
@@ -83,7 +93,7 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 		case "choices":
 			choices := jsonscan.Array(it.Value())
 			for choices.Next() {
-				choice(choices.Value(), &signs)
+				w.choice(choices.Value(), &signs)
 				signs.Content, signs.Finished = true, true
 			}
 		}

@@ -50,6 +50,7 @@ type Reader struct {
 	joined  []byte
 	err     error
 	started bool
+	inside  bool // a line that is not blank has been seen since from
 }
 
 // NewReader reads events from src.
@@ -64,7 +65,7 @@ func (r *Reader) Next() (Event, error) {
 	for {
 		if end := r.findEnd(); end > 0 {
 			raw := r.buf[r.from:end]
-			r.from, r.seen = end, end
+			r.from, r.seen, r.inside = end, end, false
 			return r.parse(raw), nil
 		}
 		if r.err != nil {
@@ -97,9 +98,10 @@ func (r *Reader) findEnd() int {
 		line := r.buf[r.seen : r.seen+n]
 		r.seen += n + 1
 		blank := len(line) == 0 || len(line) == 1 && line[0] == '\r'
-		if blank && len(bytes.TrimSpace(r.buf[r.from:r.seen])) > 0 {
+		if blank && r.inside {
 			return r.seen
 		}
+		r.inside = r.inside || !blank
 	}
 }
 

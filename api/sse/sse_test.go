@@ -60,6 +60,14 @@ func TestByteOrderMark(t *testing.T) {
 	require.Equal(t, "a", got[0].data)
 }
 
+// A hostile provider sends nothing but line breaks; each is looked at once.
+func BenchmarkBlankLines(b *testing.B) {
+	blank := []byte(strings.Repeat("\n", 1<<20))
+	for b.Loop() {
+		_, _ = sse.NewReader(bytes.NewReader(blank)).Next()
+	}
+}
+
 func TestUnfinishedEventIsDroppedOnError(t *testing.T) {
 	reset := errors.New("connection reset")
 	got, err := readAll(io.MultiReader(strings.NewReader("data: a\n\ndata: hal"), iotest.ErrReader(reset)))
