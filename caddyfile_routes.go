@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -198,6 +199,16 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	m := &Model{Alias: names[0], AdditionalAliases: names[1:]}
 	if len(m.AdditionalAliases) == 0 {
 		m.AdditionalAliases = nil
+	}
+	for i, name := range names {
+		for _, other := range g.Models {
+			if slices.Contains(other.names(), name) {
+				return d.WrapErr(duplicateAlias(name, other, m))
+			}
+		}
+		if slices.Contains(names[:i], name) {
+			return d.WrapErr(duplicateAlias(name, m, m))
+		}
 	}
 	g.Models = append(g.Models, m)
 	return block(d, options{

@@ -443,6 +443,51 @@ func TestPlaceholders(t *testing.T) {
 	require.Equal(t, "app nope  chat   0 ALIAS_NOT_FOUND", got.header.Get("X-Seen"))
 }
 
+// What Caddy's own limits do to a request is told in the client's shape too.
+func TestLimitsOfTheSite(t *testing.T) {
+	gateway := freePort(t)
+	runCaddy(t, `{
+		admin off`+quietly+`
+		servers :{gateway} {
+			timeouts {
+				read_body 300ms
+			}
+		}
+		plexus {
+			provider local ollama
+			model fast {
+				target local m
+			}
+		}
+	}
+	http://127.0.0.1:{gateway} {
+		request_body {
+			max_size 1KB
+		}
+		plexus
+	}`, "{gateway}", fmt.Sprint(gateway))
+	// Of a body without a length only reading tells that it is too large.
+	body := io.MultiReader(strings.NewReader(`{"model":"fast","x":"` + strings.Repeat("x", 2000) + `"}`))
+	res, err := http.Post(fmt.Sprintf("http://127.0.0.1:%d/v1/messages", gateway), "application/json", body)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, 413, res.StatusCode)
+	require.Contains(t, string(text), `"type":"request_too_large"`)
+
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", gateway))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprint(conn, "POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+	require.NoError(t, err)
+	answer := make([]byte, 1024)
+	n, err := conn.Read(answer)
+	require.NoError(t, err)
+	require.Contains(t, string(answer[:n]), "HTTP/1.1 408")
+	require.Contains(t, string(answer[:n]), "the body stopped coming")
+}
+
 // A handler without a gateway of its own needs the app's.
 func TestThereMustBeAGateway(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
@@ -72,11 +74,15 @@ func (x *exchange) readBody() error {
 	}
 	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
 	x.req.body = body
-	switch tooMuch := (*http.MaxBytesError)(nil); {
+	tooMuch, limited := errors.AsType[*http.MaxBytesError](err)
+	foreign, refused := errors.AsType[caddyhttp.HandlerError](err)
+	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &tooMuch):
+	case limited:
 		return tooLarge(tooMuch.Limit)
+	case refused && foreign.StatusCode == http.StatusRequestEntityTooLarge:
+		return fail(ErrRequestTooLarge, "the body is larger than request_body of this site allows")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fail(ErrRequestTimeout, "the body stopped coming")
 	case x.r.Context().Err() != nil:

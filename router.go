@@ -108,7 +108,7 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	rt := &route{model: m, failover: m.Failover.over(g.Failover)}
 	for _, name := range m.names() {
 		if other := r.names[name]; other != nil {
-			return fmt.Errorf("duplicate alias %q: model %q and model %q both claim it", name, other.model.Alias, m.Alias)
+			return duplicateAlias(name, other.model, m)
 		}
 		r.names[name] = rt
 	}
@@ -127,6 +127,10 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	}
 	r.models = append(r.models, rt)
 	return nil
+}
+
+func duplicateAlias(name string, a, b *Model) error {
+	return fmt.Errorf("duplicate alias %q: model %q and model %q both claim it", name, a.Alias, b.Alias)
 }
 
 func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {

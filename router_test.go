@@ -274,8 +274,6 @@ func TestLoadRefuses(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	const p = "provider openai {\n models gpt-4o gpt-4o-mini\n}\n"
-	f(p+"model smart best {\n target openai gpt-4o\n}\nmodel fast best {\n target openai gpt-4o\n}", `duplicate alias "best": model "smart" and model "fast" both claim it`)
-	f(p+"model smart smart {\n target openai gpt-4o\n}", `duplicate alias "smart": model "smart" and model "smart" both claim it`)
 	f(p+"model smart {\n target opnai gpt-4o\n}", `model "smart": target opnai/gpt-4o: provider "opnai" is not defined; did you mean "openai"?`)
 	f(p+"model smart {\n target openai gpt-4\n}", `model "smart": target openai/gpt-4: provider "openai" does not list the model "gpt-4"; did you mean "gpt-4o"? (it lists gpt-4o, gpt-4o-mini)`)
 	f(p+"model smart", `model "smart": it has no targets`)
@@ -305,6 +303,10 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	}
 	f(func(g *Gateway) { g.Models[0].Targets[0].Weight = &zero }, "the weight 0 is not positive")
 	f(func(g *Gateway) { g.Models[0].SelectorRaw = []byte(`{"strategy":"fastest"}`) }, "plexus.selectors.fastest")
+	f(func(g *Gateway) {
+		g.Models = append(g.Models, &Model{Alias: "n", AdditionalAliases: []string{"m"}, Targets: g.Models[0].Targets})
+	}, `duplicate alias "m": model "m" and model "n" both claim it`)
+	f(func(g *Gateway) { g.Models[0].AdditionalAliases = []string{"a", "a"} }, `duplicate alias "a": model "m" and model "m" both claim it`)
 	f(func(g *Gateway) { g.Models[0].Alias = "" }, "it has no alias")
 	f(func(g *Gateway) { g.Models[0].Targets[0].Model = "" }, "names no model")
 	f(func(g *Gateway) { g.Providers[0].Name = "" }, "it has no name")
