@@ -136,7 +136,11 @@ func duplicateAlias(name string, a, b *Model) error {
 func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	p := r.providers[mt.Provider]
 	if p == nil {
-		return fmt.Errorf("target %s/%s: provider %q is not defined%s", mt.Provider, mt.Model, mt.Provider, didYouMean(mt.Provider, sortedKeys(r.providers)))
+		hint := didYouMean(mt.Provider, sortedKeys(r.providers))
+		if _, known := presets[mt.Provider]; known && hint == "" {
+			hint = fmt.Sprintf("; there is a preset of that name: add `provider %s`", mt.Provider)
+		}
+		return fmt.Errorf("target %s/%s: provider %q is not defined%s", mt.Provider, mt.Model, mt.Provider, hint)
 	}
 	if mt.Model == "" {
 		return fmt.Errorf("a target of provider %q names no model", mt.Provider)

@@ -275,6 +275,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	const p = "provider openai {\n models gpt-4o gpt-4o-mini\n}\n"
 	f(p+"model smart {\n target opnai gpt-4o\n}", `model "smart": target opnai/gpt-4o: provider "opnai" is not defined; did you mean "openai"?`)
+	f(p+"model smart {\n target anthropic opus\n}", "provider \"anthropic\" is not defined; there is a preset of that name: add `provider anthropic`")
 	f(p+"model smart {\n target openai gpt-4\n}", `model "smart": target openai/gpt-4: provider "openai" does not list the model "gpt-4"; did you mean "gpt-4o"? (it lists gpt-4o, gpt-4o-mini)`)
 	f(p+"model smart", `model "smart": it has no targets`)
 	f(p+"model smart {\n target openai gpt-4o\n target openai gpt-4o\n}", `target openai/gpt-4o is listed twice`)
