@@ -90,6 +90,8 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 	p := t.Provider
 	at := p.endpoints[x.op.api]
 	body := x.req.rewrite(t, x.asksUsage(p))
+	open := body.reader()
+	reader, _ := open() // it is all in memory
 	// The transport may write into the request's vars, and an attempt that
 	// was given up may still be doing so when the next one runs.
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
@@ -101,9 +103,9 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 		ProtoMinor:    1,
 		Header:        x.upstreamHeader(at),
 		Host:          at.base.Host,
-		Body:          io.NopCloser(bytes.NewReader(body)),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-		ContentLength: int64(len(body)),
+		Body:          reader,
+		GetBody:       open,
+		ContentLength: body.size(),
 	}).WithContext(ctx)
 	if p.HeaderUp != nil {
 		req.Header = req.Header.Clone() // its values are shared, and are replaced in place

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,6 +107,14 @@ func TestBatchesAreLimited(t *testing.T) {
 	require.Contains(t, got.body, "more than 4096 requests")
 }
 
+func TestLargeBodiesArriveWhole(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	_, url := inOrder(t, "", p.URL)
+	body := `{"messages":[{"role":"user","content":"` + strings.Repeat("word ", 1_000_000) + `"}],"model":"fast","n":1}`
+	require.Equal(t, 200, post(t, url+"/v1/chat/completions", body).status)
+	require.Equal(t, strings.Replace(body, `"model":"fast"`, `"model":"m1"`, 1), p.last(t).body)
+}
+
 func TestReadAll(t *testing.T) {
 	f := func(size int, announced int64) {
 		t.Helper()
@@ -135,7 +144,7 @@ func TestRewrite(t *testing.T) {
 		t.Helper()
 		req := request{body: []byte(body)}
 		require.NoError(t, req.inspect(op))
-		require.Equal(t, want, string(req.rewrite(target(model, extra...), false)))
+		require.Equal(t, want, string(slices.Concat(req.rewrite(target(model, extra...), false)...)))
 		require.Equal(t, body, string(req.body), "the client's bytes stay for the next attempt")
 	}
 	f(chat, `{"model":"fast"}`, "gpt-4o", `{"model":"gpt-4o"}`)
@@ -218,7 +227,7 @@ func FuzzForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		req := request{body: body, boundary: "b"}
 		if req.inspectForm() == nil {
-			out := req.rewrite(target("another-model"), false)
+			out := slices.Concat(req.rewrite(target("another-model"), false)...)
 			again := request{body: out, boundary: "b"}
 			require.NoError(t, again.inspectForm())
 			require.Equal(t, "another-model", again.model)
@@ -235,7 +244,7 @@ func FuzzRequest(f *testing.F) {
 		if req.inspect(op) != nil || req.model == "" {
 			return
 		}
-		out := req.rewrite(target("m/1", bodyMember{"zdr", []byte("true")}), true)
+		out := slices.Concat(req.rewrite(target("m/1", bodyMember{"zdr", []byte("true")}), true)...)
 		again := request{body: out}
 		require.NoError(t, again.inspect(op))
 		require.Equal(t, "m/1", again.model)

@@ -3,6 +3,7 @@ package plexus
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ type splice struct {
 // rewrite is the body as a target gets it: the client's bytes, with the target's
 // name of the model, the provider's extra members, and the wish for a stream's
 // usage where that is set.
-func (req *request) rewrite(t *Target, askUsage bool) []byte {
+func (req *request) rewrite(t *Target, askUsage bool) pieces {
 	splices := make([]splice, 0, 4)
 	for _, at := range req.names {
 		splices = append(splices, splice{at.start, at.end, at.text(t.Model)})
@@ -96,22 +97,47 @@ func insert(body []byte, members []string) splice {
 	return splice{at, at, text}
 }
 
-// apply makes the new body in one piece of the exact size.
-func apply(body []byte, splices []splice) []byte {
+// apply is a body with its splices, in pieces: what does not change is not
+// copied, and stays the client's.
+func apply(body []byte, splices []splice) pieces {
 	slices.SortStableFunc(splices, func(a, b splice) int { return a.start - b.start })
-	size := len(body)
-	for _, s := range splices {
-		size += len(s.text) - (s.end - s.start)
-	}
-	out := make([]byte, 0, size)
+	out := make(pieces, 0, 2*len(splices)+1)
 	from := 0
 	for _, s := range splices {
 		if s.start < from {
 			continue // inside what an earlier splice replaced
 		}
-		out = append(out, body[from:s.start]...)
-		out = append(out, s.text...)
+		out = append(out, body[from:s.start], []byte(s.text))
 		from = s.end
 	}
-	return append(out, body[from:]...)
+	return append(out, body[from:])
+}
+
+// pieces are the parts of a body, in order.
+type pieces [][]byte
+
+func (p pieces) size() (n int64) {
+	for _, piece := range p {
+		n += int64(len(piece))
+	}
+	return n
+}
+
+// copied is the size in bytes up to which a body is put together: net/http sends
+// what it knows to be in memory in one go with the header.
+const copied = 64 << 10
+
+// reader makes what opens the body, as often as it is wanted.
+func (p pieces) reader() func() (io.ReadCloser, error) {
+	if p.size() <= copied {
+		whole := slices.Concat(p...)
+		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
+	}
+	return func() (io.ReadCloser, error) {
+		readers := make([]io.Reader, len(p))
+		for i, piece := range p {
+			readers[i] = bytes.NewReader(piece)
+		}
+		return io.NopCloser(io.MultiReader(readers...)), nil
+	}
 }
