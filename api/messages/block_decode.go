@@ -1,0 +1,385 @@
+package messages
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// blockDecoder reads the content of messages, of a request or of an answer.
+type blockDecoder struct {
+	// keep puts blocks into Raw that say more than the neutral part does, so
+	// that they go back to this format whole.
+	keep bool
+	// names are those of the tools called, by the ids of the calls.
+	names map[string]string
+	calls int
+}
+
+// absorbed is the Raw of a part that stands inside the part before it where
+// that one is sent whole.
+var absorbed = json.RawMessage("null")
+
+// content reads a string or a list of blocks.
+func (d *blockDecoder) content(raw []byte) ([]api.Part, error) {
+	if isNull(raw) {
+		return nil, nil
+	}
+	if raw[0] == '"' {
+		var s string
+		if err := text(raw, &s); err != nil || s == "" {
+			return nil, err
+		}
+		return []api.Part{{Kind: api.Text, Text: s}}, nil
+	}
+	if raw[0] != '[' {
+		return nil, expected("a string or a list of blocks")
+	}
+	var parts []api.Part
+	var next *api.Part // the signature that waits for its part
+	err := elements(raw, func(_ int, value []byte) error {
+		part, err := d.block(value)
+		if err != nil {
+			return err
+		}
+		if part.Kind == api.Thinking && part.Redacted && attached(&part) {
+			next = attach(&part, parts, next)
+			return nil
+		}
+		if next != nil && (part.Kind == api.Text || part.Kind == api.ToolCall) {
+			part.Vendor, part.Signature = next.Vendor, next.Signature
+		}
+		next = nil
+		parts = append(parts, part)
+		parts = append(parts, d.inside(&part)...)
+		return nil
+	})
+	return parts, err
+}
+
+// attached tells whether a redacted_thinking block is the signature of another.
+func attached(p *api.Part) bool {
+	return strings.HasPrefix(p.Signature, ofNext) || strings.HasPrefix(p.Signature, ofPrevious)
+}
+
+func attach(p *api.Part, before []api.Part, next *api.Part) *api.Part {
+	if sealed, ok := strings.CutPrefix(p.Signature, ofNext); ok {
+		p.Vendor, p.Signature = api.Unseal(sealed, vendor)
+		return p
+	}
+	if n := len(before); n > 0 && before[n-1].Signature == "" && (before[n-1].Kind == api.Text || before[n-1].Kind == api.ToolCall) {
+		before[n-1].Vendor, before[n-1].Signature = api.Unseal(strings.TrimPrefix(p.Signature, ofPrevious), vendor)
+	}
+	return next
+}
+
+// block reads one block. What only Anthropic understands is Opaque.
+func (d *blockDecoder) block(raw []byte) (part api.Part, err error) {
+	kind := ""
+	if err := members(raw, func(key string, value []byte) error {
+		if key == "type" {
+			return text(value, &kind)
+		}
+		return nil
+	}); err != nil {
+		return part, err
+	}
+	more := false
+	switch kind {
+	case "":
+		return part, in("type", expected("a string"))
+	case "text":
+		more, err = d.text(raw, &part)
+	case "image":
+		part.Kind = api.Image
+		more, err = d.media(raw, &part)
+	case "document":
+		part.Kind = api.File
+		more, err = d.media(raw, &part)
+	case "search_result":
+		more, err = true, d.searchResult(raw, &part)
+	case "thinking", "redacted_thinking":
+		err = d.thinking(raw, &part)
+	case "tool_use":
+		more, err = d.toolUse(raw, &part)
+	case "tool_result":
+		more, err = d.toolResult(raw, &part)
+	default:
+		part.Kind, part.Vendor, part.Raw, part.Source = api.Opaque, vendor, raw, api.Messages
+		return part, nil
+	}
+	if more && d.keep {
+		part.Raw, part.Source = raw, api.Messages
+	}
+	return part, err
+}
+
+func (d *blockDecoder) text(raw []byte, part *api.Part) (more bool, err error) {
+	part.Kind = api.Text
+	err = members(raw, func(key string, value []byte) error {
+		switch key {
+		case "type":
+		case "text":
+			return text(value, &part.Text)
+		case "cache_control":
+			part.Cache = present(value)
+		case "citations":
+			return citations(value, part)
+		default:
+			more = true
+		}
+		return nil
+	})
+	return more, err
+}
+
+func present(raw []byte) json.RawMessage {
+	if isNull(raw) {
+		return nil
+	}
+	return raw
+}
+
+func citations(raw []byte, part *api.Part) error {
+	if isNull(raw) {
+		return nil
+	}
+	return elements(raw, func(_ int, value []byte) error {
+		citation, err := citation(value)
+		part.Citations = append(part.Citations, citation)
+		return err
+	})
+}
+
+// citation reads where a text comes from. The positions that Anthropic tells are
+// those in the source, not in the text.
+func citation(raw []byte) (c api.Citation, err error) {
+	c.Raw, c.Source = raw, api.Messages
+	err = members(raw, func(key string, value []byte) error {
+		switch key {
+		case "url":
+			return text(value, &c.URL)
+		case "source":
+			if c.URL == "" {
+				return text(value, &c.URL)
+			}
+		case "title", "document_title":
+			return text(value, &c.Title)
+		case "cited_text":
+			return text(value, &c.CitedText)
+		}
+		return nil
+	})
+	return c, err
+}
+
+// media reads an image or a document.
+func (d *blockDecoder) media(raw []byte, part *api.Part) (more bool, err error) {
+	part.Media = &api.Media{}
+	given := false
+	err = members(raw, func(key string, value []byte) error {
+		switch key {
+		case "type":
+		case "source":
+			given = true
+			return source(value, part.Media)
+		case "title":
+			return text(value, &part.Media.Name)
+		case "cache_control":
+			part.Cache = present(value)
+		default:
+			more = true
+		}
+		return nil
+	})
+	if err == nil && !given {
+		err = in("source", expected("an object"))
+	}
+	return more || jsonscan.Member(jsonscan.Member(raw, "source"), "content") != nil, err
+}
+
+func source(raw []byte, m *api.Media) error {
+	var kind, data string
+	err := members(raw, func(key string, value []byte) error {
+		switch key {
+		case "type":
+			return text(value, &kind)
+		case "media_type":
+			return text(value, &m.MIME)
+		case "data":
+			return text(value, &data)
+		case "url":
+			return text(value, &m.URL)
+		case "file_id":
+			return text(value, &m.FileID)
+		case "content":
+			return inner(value, func(_, s string) { m.Text = join(m.Text, s) })
+		}
+		return nil
+	})
+	switch kind {
+	case "base64":
+		m.Data = data
+	case "text":
+		m.Text = data
+	case "url":
+		if mime, content, ok := dataURL(m.URL); ok {
+			m.URL, m.MIME, m.Data = "", mime, content
+		}
+	case "content":
+		m.MIME = "text/plain"
+	case "file":
+	default:
+		if err == nil {
+			err = in("type", expected(`"base64", "url", "file", "text" or "content"`))
+		}
+	}
+	return err
+}
+
+// inner calls f for the texts of a document's content.
+func inner(raw []byte, f func(kind, text string)) error {
+	if s, ok := jsonscan.String(raw); ok {
+		f("text", s)
+		return nil
+	}
+	return elements(raw, func(_ int, value []byte) error {
+		var s string
+		if err := text(jsonscan.Member(value, "text"), &s); err != nil {
+			return in("text", err)
+		}
+		if s != "" {
+			f("text", s)
+		}
+		return nil
+	})
+}
+
+func join(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "\n" + b
+}
+
+// inside are the images in a document's content, for formats whose documents
+// hold none.
+func (d *blockDecoder) inside(part *api.Part) (images []api.Part) {
+	if part.Kind != api.File || part.Raw == nil {
+		return nil
+	}
+	it := jsonscan.Array(jsonscan.Member(jsonscan.Member(part.Raw, "source"), "content"))
+	for it.Next() {
+		if image, err := d.block(it.Value()); err == nil && image.Kind == api.Image {
+			image.Raw, image.Source = absorbed, api.Messages
+			images = append(images, image)
+		}
+	}
+	return images
+}
+
+// searchResult reads what a client has searched itself. Other formats get it as
+// a document of text.
+func (d *blockDecoder) searchResult(raw []byte, part *api.Part) error {
+	part.Kind, part.Media = api.File, &api.Media{MIME: "text/plain"}
+	var from, content string
+	err := members(raw, func(key string, value []byte) error {
+		switch key {
+		case "source":
+			return text(value, &from)
+		case "title":
+			return text(value, &part.Media.Name)
+		case "cache_control":
+			part.Cache = present(value)
+		case "content":
+			return inner(value, func(_, s string) { content = join(content, s) })
+		}
+		return nil
+	})
+	part.Media.Text = join(from, content)
+	return err
+}
+
+func (d *blockDecoder) thinking(raw []byte, part *api.Part) error {
+	part.Kind = api.Thinking
+	return members(raw, func(key string, value []byte) (err error) {
+		switch key {
+		case "thinking":
+			err = text(value, &part.Text)
+		case "signature":
+			if err = text(value, &part.Signature); part.Signature != "" {
+				part.Vendor, part.Signature = api.Unseal(part.Signature, vendor)
+			}
+		case "data":
+			err = text(value, &part.Signature)
+			part.Vendor, part.Signature = api.Unseal(part.Signature, vendor)
+			part.Redacted = part.Vendor == vendor
+		}
+		return err
+	})
+}
+
+func (d *blockDecoder) toolUse(raw []byte, part *api.Part) (more bool, err error) {
+	part.Kind, part.Call = api.ToolCall, &api.Call{}
+	err = members(raw, func(key string, value []byte) error {
+		switch key {
+		case "type":
+		case "id":
+			return text(value, &part.Call.ID)
+		case "name":
+			return text(value, &part.Call.Name)
+		case "input":
+			if !isNull(value) {
+				part.Call.Arguments = string(value)
+			}
+		case "cache_control":
+			part.Cache = present(value)
+		default:
+			more = true
+		}
+		return nil
+	})
+	if err == nil && part.Call.Name == "" {
+		err = in("name", expected("a string"))
+	}
+	if part.Call.ID == "" {
+		part.Call.ID = callID(d.calls)
+	}
+	d.calls++
+	if d.names != nil {
+		d.names[part.Call.ID] = part.Call.Name
+	}
+	return more, err
+}
+
+// callID is the id of a call that has none.
+func callID(n int) string { return "toolu_plexus_" + strconv.Itoa(n) }
+
+func (d *blockDecoder) toolResult(raw []byte, part *api.Part) (more bool, err error) {
+	result := &api.Result{}
+	part.Kind, part.Result = api.ToolResult, result
+	err = members(raw, func(key string, value []byte) (err error) {
+		switch key {
+		case "type":
+		case "tool_use_id":
+			err = text(value, &result.ID)
+		case "is_error":
+			err = boolean(value, &result.IsError)
+		case "content":
+			result.Parts, err = d.content(value)
+		case "cache_control":
+			part.Cache = present(value)
+		default:
+			more = true
+		}
+		return err
+	})
+	if err == nil && result.ID == "" {
+		err = in("tool_use_id", expected("a string"))
+	}
+	result.Name = d.names[result.ID]
+	return more, err
+}

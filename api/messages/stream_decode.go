@@ -1,0 +1,412 @@
+package messages
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// NewStreamDecoder implements api.Codec.
+func (Codec) NewStreamDecoder() api.StreamDecoder { return &streamDecoder{} }
+
+// streamDecoder follows https://platform.claude.com/docs/en/build-with-claude/streaming.
+type streamDecoder struct {
+	ev    api.Event // the one event that all are told with
+	emit  func(*api.Event)
+	block []block // those that are open, nearly always one at most
+	parts int
+	calls int
+
+	started, called, finished, done, failed bool
+
+	usage, told api.Usage
+}
+
+// block is one that is open.
+type block struct {
+	index int
+	part  int
+	kind  api.Kind
+	start []byte // an opaque block, or a call's input that came with its start
+	input []byte // the deltas of an opaque block, unquoted
+	more  string // the member of an opaque block to which they belong
+}
+
+// Decode implements api.StreamDecoder. The type inside the data decides; the
+// event's name only repeats it.
+func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
+	if d.done || len(data) == 0 {
+		return nil
+	}
+	d.emit = emit
+	if string(data) == "[DONE]" { // OpenAI's end, which some imitators send
+		if d.finished {
+			d.end()
+		}
+		return nil
+	}
+	var kind, inner []byte
+	var index int
+	it := jsonscan.Object(data)
+	for it.Next() {
+		switch string(it.Key) {
+		case "type":
+			kind = trimQuotes(it.Value())
+		case "index":
+			index, _ = strconv.Atoi(string(it.Value()))
+		case "delta", "content_block", "message":
+			inner = it.Value()
+		}
+	}
+	if it.Err != nil {
+		return fmt.Errorf("an event that is no object: %w", it.Err)
+	}
+	if kind == nil {
+		if kind = name; !api.Empty(jsonscan.Member(data, "error")) {
+			kind = []byte("error")
+		}
+	}
+	d.event(kind, index, inner, data)
+	return nil
+}
+
+func trimQuotes(raw []byte) []byte {
+	if len(raw) < 2 || raw[0] != '"' {
+		return nil
+	}
+	return raw[1 : len(raw)-1]
+}
+
+func (d *streamDecoder) event(kind []byte, index int, inner, data []byte) {
+	switch string(kind) {
+	case "content_block_delta":
+		d.delta(index, inner)
+	case "content_block_start":
+		d.open(index, inner)
+	case "content_block_stop":
+		if i := d.find(index); i >= 0 {
+			d.close(i)
+		}
+	case "message_start":
+		d.start(inner)
+	case "message_delta":
+		d.messageDelta(inner, data)
+	case "message_stop":
+		d.end()
+	case "ping":
+		if d.started && !d.finished {
+			d.send(api.Ping)
+		}
+	case "error":
+		kind, message := readError(data)
+		if message == "" {
+			message = "The provider reports an error in its stream."
+		}
+		d.done, d.failed = true, true
+		d.ev.Err = &api.Error{Status: statusOf(kind), Code: codeOf(message), Message: message}
+		d.send(api.ErrorEvent)
+	}
+}
+
+// send tells of what ev holds.
+func (d *streamDecoder) send(kind api.EventKind) {
+	d.ev.Kind = kind
+	d.emit(&d.ev)
+	d.ev = api.Event{}
+}
+
+// start also takes a second message_start: some gateways repeat it, and some
+// splice two answers together.
+func (d *streamDecoder) start(message []byte) {
+	it := jsonscan.Object(message)
+	for it.Next() {
+		switch string(it.Key) {
+		case "id":
+			d.ev.ID, _ = jsonscan.String(it.Value())
+		case "model":
+			d.ev.Model, _ = jsonscan.String(it.Value())
+		case "usage":
+			d.usage = tokens(it.Value(), d.usage)
+		}
+	}
+	if d.started {
+		d.ev = api.Event{}
+		d.closeAll()
+		return
+	}
+	d.started = true
+	d.send(api.Start)
+}
+
+func (d *streamDecoder) find(index int) int {
+	for i := range slices.Backward(d.block) {
+		if d.block[i].index == index {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d *streamDecoder) open(index int, raw []byte) {
+	if d.finished {
+		return
+	}
+	if i := d.find(index); i >= 0 {
+		d.close(i)
+	}
+	b := block{index: index}
+	var content api.Part
+	kind, _ := jsonscan.String(jsonscan.Member(raw, "type"))
+	switch kind {
+	case "":
+		return
+	case "text":
+		content.Kind = api.Text
+	case "thinking":
+		content.Kind, content.Vendor = api.Thinking, vendor
+	case "redacted_thinking":
+		content = api.Part{Kind: api.Thinking, Vendor: vendor, Redacted: true}
+		content.Signature, _ = jsonscan.String(jsonscan.Member(raw, "data"))
+	case "tool_use":
+		content = d.call(raw, &b)
+	default: // told whole once it has ended
+		b.kind, b.start = api.Opaque, append([]byte(nil), raw...)
+		d.block = append(d.block, b)
+		return
+	}
+	b.kind = content.Kind
+	d.begin(b, &content)
+	d.given(raw)
+}
+
+func (d *streamDecoder) call(raw []byte, b *block) api.Part {
+	call := &api.Call{}
+	call.ID, _ = jsonscan.String(jsonscan.Member(raw, "id"))
+	call.Name, _ = jsonscan.String(jsonscan.Member(raw, "name"))
+	if call.ID == "" {
+		call.ID = callID(d.calls)
+	}
+	d.calls++
+	// Calls made by code come with their input, with no deltas.
+	if input := jsonscan.Member(raw, "input"); !api.Empty(input) {
+		b.start = append([]byte(nil), input...)
+	}
+	if call.Name == jsonTool {
+		return api.Part{Kind: api.Text}
+	}
+	d.called = true
+	return api.Part{Kind: api.ToolCall, Call: call}
+}
+
+func (d *streamDecoder) begin(b block, content *api.Part) {
+	if !d.started {
+		d.started = true
+		d.send(api.Start)
+	}
+	b.part = d.parts
+	d.parts++
+	d.block = append(d.block, b)
+	d.ev.Part, d.ev.Content = b.part, content
+	d.send(api.PartStart)
+}
+
+// given tells what a block holds at its start already.
+func (d *streamDecoder) given(raw []byte) {
+	b := &d.block[len(d.block)-1]
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		switch string(it.Key) {
+		case "text", "thinking":
+			d.text(b, it.Value())
+		case "signature":
+			d.signature(b, it.Value())
+		case "citations":
+			list := jsonscan.Array(it.Value())
+			for list.Next() {
+				d.citation(b, list.Value())
+			}
+		}
+	}
+}
+
+func (d *streamDecoder) text(b *block, literal []byte) {
+	if len(literal) <= 2 || literal[0] != '"' || b.kind == api.Opaque {
+		return
+	}
+	d.ev.Part, d.ev.Text = b.part, api.Literal(literal)
+	d.send(api.Delta)
+}
+
+func (d *streamDecoder) signature(b *block, raw []byte) {
+	signature, _ := jsonscan.String(raw)
+	if signature == "" || b.kind != api.Thinking {
+		return
+	}
+	d.ev.Part, d.ev.Content = b.part, &api.Part{Kind: api.Thinking, Signature: signature, Vendor: vendor}
+	d.send(api.Signature)
+}
+
+func (d *streamDecoder) citation(b *block, raw []byte) {
+	citation, err := citation(raw)
+	if err != nil || b.kind != api.Text {
+		return
+	}
+	d.ev.Part, d.ev.Citation = b.part, &citation
+	d.send(api.CitationEvent)
+}
+
+// delta adds to a block. One that never started is begun: some imitators leave
+// content_block_start out.
+func (d *streamDecoder) delta(index int, raw []byte) {
+	if d.finished {
+		return
+	}
+	i := d.find(index)
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		key, value := it.Key, it.Value()
+		if string(key) == "type" {
+			continue
+		}
+		if i < 0 {
+			if i = d.implied(index, string(key), value); i < 0 {
+				continue
+			}
+		}
+		d.piece(&d.block[i], string(key), value)
+	}
+}
+
+func (d *streamDecoder) implied(index int, key string, value []byte) int {
+	content := api.Part{Kind: api.Text}
+	switch {
+	case len(value) <= 2:
+		return -1
+	case key == "thinking":
+		content = api.Part{Kind: api.Thinking, Vendor: vendor}
+	case key != "text":
+		return -1
+	}
+	d.begin(block{index: index, kind: content.Kind}, &content)
+	return len(d.block) - 1
+}
+
+func (d *streamDecoder) piece(b *block, key string, value []byte) {
+	switch {
+	case b.kind == api.Opaque:
+		b.keep(key, value)
+	case key == "text" && b.kind == api.Text && b.start == nil, key == "thinking" && b.kind == api.Thinking:
+		d.text(b, value)
+	case key == "partial_json":
+		if len(value) > 2 {
+			b.start = nil
+		}
+		d.text(b, value)
+	case key == "signature":
+		d.signature(b, value)
+	case key == "citation":
+		d.citation(b, value)
+	}
+}
+
+// keep collects the deltas of an opaque block: the input of a server's tool in
+// pieces, or a member such as a compaction's content.
+func (b *block) keep(key string, value []byte) {
+	if key == "partial_json" {
+		s, _ := jsonscan.String(value)
+		b.more, b.input = "input", append(b.input, s...)
+		return
+	}
+	if s, ok := jsonscan.String(value); ok {
+		b.more, b.input = key, append(b.input, s...)
+	}
+}
+
+func (d *streamDecoder) close(i int) {
+	b := d.block[i]
+	d.block = append(d.block[:i], d.block[i+1:]...)
+	switch {
+	case b.kind == api.Opaque:
+		content := api.Part{Kind: api.Opaque, Vendor: vendor, Source: api.Messages, Raw: b.whole()}
+		d.begin(b, &content)
+		b.part = d.parts - 1
+		d.block = d.block[:len(d.block)-1]
+	case b.start != nil:
+		d.text(&b, api.Quote(string(b.start)))
+	}
+	d.ev.Part = b.part
+	d.send(api.PartEnd)
+}
+
+// whole is an opaque block with what its deltas have told.
+func (b *block) whole() json.RawMessage {
+	if len(b.input) == 0 {
+		return b.start
+	}
+	value := b.input
+	if b.more != "input" {
+		value = api.Quote(string(b.input))
+	} else if !json.Valid(value) {
+		return b.start
+	}
+	return objectOf(set(fieldsOf(b.start), b.more, string(value)))
+}
+
+func (d *streamDecoder) closeAll() {
+	for len(d.block) > 0 {
+		d.close(0)
+	}
+}
+
+func (d *streamDecoder) messageDelta(delta, data []byte) {
+	if usage := jsonscan.Member(data, "usage"); usage != nil {
+		d.usage = tokens(usage, d.usage)
+	}
+	if reason, _ := jsonscan.String(jsonscan.Member(delta, "stop_reason")); reason != "" {
+		sequence, _ := jsonscan.String(jsonscan.Member(delta, "stop_sequence"))
+		d.finish(reason, sequence)
+	}
+	d.tellUsage()
+}
+
+func (d *streamDecoder) finish(reason, sequence string) {
+	if d.finished {
+		return
+	}
+	if !d.started {
+		d.started = true
+		d.send(api.Start)
+	}
+	d.closeAll()
+	d.finished = true
+	d.ev.Finish, d.ev.StopSequence = finishOf(reason, d.called), sequence
+	d.send(api.Finished)
+}
+
+func (d *streamDecoder) tellUsage() {
+	if d.finished && d.usage.Known && d.usage != d.told {
+		d.told, d.ev.Usage = d.usage, d.usage
+		d.send(api.UsageEvent)
+	}
+}
+
+func (d *streamDecoder) end() {
+	d.finish("", "")
+	d.tellUsage()
+	d.done = true
+	d.send(api.End)
+}
+
+// Close implements api.StreamDecoder. An answer that told why it ended is whole,
+// even where message_stop is missing.
+func (d *streamDecoder) Close(emit func(*api.Event)) bool {
+	d.emit = emit
+	if !d.done && d.finished {
+		d.end()
+	}
+	return d.done && !d.failed
+}
