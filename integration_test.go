@@ -61,15 +61,33 @@ const quietly = `
 // Fifty reloads under load: no request fails, no stream is cut, each new alias
 // works at once, and a bad configuration in between changes nothing.
 func TestReloadUnderLoad(t *testing.T) {
-	admin, gateway, red, blue := freePort(t), freePort(t), freePort(t), freePort(t)
+	// Outside of the Caddy that reloads, as providers are: in it they would
+	// restart with every reload.
+	color := func(name string) *provider {
+		return newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Accept") != "text/event-stream" {
+				says(200, `{"choices":[{"message":{"content":"`+name+`"},"finish_reason":"stop"}]}`)(w, r)
+				return
+			}
+			for range 60 {
+				streams(`data: {"choices":[{"delta":{"content":"x"}}]}`+"\n\n")(w, r)
+				select {
+				case <-time.After(40 * time.Millisecond):
+				case <-r.Context().Done():
+				}
+			}
+			streams(chatStop, chatDone)(w, r)
+		})
+	}
+	admin, gateway, red, blue := freePort(t), freePort(t), color("red"), color("blue")
 	source := `{
 		admin 127.0.0.1:` + fmt.Sprint(admin) + quietly + `
 		plexus {
 			provider red {
-				base_url http://127.0.0.1:` + fmt.Sprint(red) + `/v1
+				base_url ` + red.URL + `/v1
 			}
 			provider blue {
-				base_url http://127.0.0.1:` + fmt.Sprint(blue) + `/v1
+				base_url ` + blue.URL + `/v1
 			}
 			model fast {alias} {
 				target {provider} m
@@ -81,16 +99,6 @@ func TestReloadUnderLoad(t *testing.T) {
 	}
 	http://127.0.0.1:` + fmt.Sprint(gateway) + ` {
 		plexus
-	}
-	http://127.0.0.1:` + fmt.Sprint(red) + ` {
-		plexus_mock {
-			text "red"
-		}
-	}
-	http://127.0.0.1:` + fmt.Sprint(blue) + ` {
-		plexus_mock {
-			text "blue"
-		}
 	}`
 	runCaddy(t, source, "{alias}", "alias-0", "{provider}", "red")
 	url := fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions", gateway)
@@ -101,7 +109,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	broken := make(chan error, 1000)
 	for range streamsOpen {
 		working.Go(func() {
-			broken <- readStream(url, `{"model":"long","stream":true,"mock":{"tokens":60,"rate":25}}`, words, opening.Done)
+			broken <- readStream(url, `{"model":"long","stream":true}`, words, opening.Done)
 		})
 	}
 	opening.Wait()
@@ -178,7 +186,12 @@ func askOnce(url, body string, want ...string) error {
 }
 
 func readStream(url, body string, words int, opened func()) error {
-	res, err := http.Post(url, "application/json", strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := http.DefaultClient.Do(req)
 	opened()
 	if err != nil {
 		return err
