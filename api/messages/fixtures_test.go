@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -92,16 +94,20 @@ func recordedStreams(t *testing.T) map[string][]string {
 			streams[filepath.Base(file)] = append(streams[filepath.Base(file)], string(ev.Data))
 		}
 	}
-	// Some recordings are of several answers, one after the other.
+	// Some recordings are of several answers, one after the other: each is a
+	// stream of its own.
+	answers := map[string][]string{}
 	for name, datas := range streams {
-		for i := range datas {
-			if bytes.Contains([]byte(datas[i]), []byte(`"type":"message_stop"`)) {
-				streams[name] = datas[:i+1]
-				break
+		n := 1
+		for _, data := range datas {
+			key := name + "#" + strconv.Itoa(n)
+			answers[key] = append(answers[key], data)
+			if strings.Contains(data, `"type":"message_stop"`) {
+				n++
 			}
 		}
 	}
-	return streams
+	return answers
 }
 
 func TestCodecOnRecordedStreams(t *testing.T) {
@@ -183,6 +189,27 @@ func TestCodecOnRecordedAnswers(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, req.Messages, decode(t, string(sent)).Messages)
 		})
+	}
+}
+
+// The one answer that was recorded both ways says the same both ways.
+func TestRecordedBothWays(t *testing.T) {
+	resp, err := messages.Codec{}.DecodeResponse(read(t, recordings(t, "vercel-ai/anthropic/anthropic-advisor-stop-reasons.json")[0]))
+	require.NoError(t, err)
+	events, whole := readStream(t, recordedStreams(t)["anthropic-advisor-stop-reasons.chunks.txt#1"]...)
+	require.True(t, whole)
+	streamed := accumulate(events)
+	require.Equal(t, resp.ID, streamed.ID)
+	require.Equal(t, resp.Usage, streamed.Usage)
+	require.Equal(t, resp.Choices[0].Finish, streamed.Choices[0].Finish)
+	require.Len(t, streamed.Choices[0].Parts, len(resp.Choices[0].Parts))
+	for i, want := range resp.Choices[0].Parts {
+		got := streamed.Choices[0].Parts[i]
+		require.Equal(t, want.Kind, got.Kind)
+		require.Equal(t, want.Text, got.Text)
+		if want.Kind == api.Opaque {
+			require.JSONEq(t, string(want.Raw), string(got.Raw))
+		}
 	}
 }
 

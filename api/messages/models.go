@@ -1,6 +1,9 @@
 package messages
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // traits are what differs between Anthropic's models and makes a request fail on
 // some of them. The zero value is a model of somebody else who speaks the
@@ -25,13 +28,14 @@ func traitsOf(model string) (t traits) {
 	t.always = strings.Contains(rest, "fable") || strings.Contains(rest, "mythos")
 	digits := 0
 	for _, word := range strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune("-._@:/", r) }) {
-		number := len(word) <= 2 && word[0] >= '0' && word[0] <= '9' && word[len(word)-1] >= '0' && word[len(word)-1] <= '9'
+		n, err := strconv.ParseUint(word, 10, 8)
+		number := err == nil && len(word) <= 2
 		switch {
 		case number && digits == 0:
-			t.version = 10 * int(word[0]-'0')
+			t.version = 10 * int(n)
 			digits++
 		case number && digits == 1:
-			t.version += int(word[0] - '0')
+			t.version += min(int(n), 9)
 			digits++
 		case digits > 0:
 			digits = 2 // the version is over: what follows is a date or a build
@@ -53,8 +57,9 @@ func (t traits) thinks() bool { return !t.known() || t.version >= 37 }
 func (t traits) adaptive() bool     { return t.version >= 46 }
 func (t traits) adaptiveOnly() bool { return t.version >= 47 }
 
-// disables tells whether not to think has to be said, and may be: up to 4.8
-// models do not think unless they are told to.
+// disables tells whether not to think is said. Up to 4.8 leaving it out does the
+// same; of later models, those that refuse it are left alone, and the others are
+// told, which is an assumption: nothing published says what each does by itself.
 func (t traits) disables() bool { return !t.known() || t.version >= 50 && !t.always }
 
 // effort is the level that the model knows nearest to the one asked for, or none:
@@ -71,9 +76,10 @@ func (t traits) effort(effort string) string {
 	return effort
 }
 
-// sampling tells whether the model takes temperature, top_p and top_k at all, and
-// both tells whether it takes temperature and top_p together:
-// https://platform.claude.com/docs/en/about-claude/models/migrating-to-claude-4.
+// sampling tells whether the model takes temperature, top_p and top_k at all:
+// Opus 4.7 answers 400, https://docs.agentsflare.com/en/api-examples/claude-opus-4-7,
+// and what came after is taken to do the same. both tells whether it takes
+// temperature and top_p together.
 func (t traits) sampling() bool { return t.version < 47 }
 func (t traits) both() bool     { return t.version < 41 }
 

@@ -42,8 +42,8 @@ func set(list []field, key, raw string) []field {
 	return append(list, field{key, []byte(raw)})
 }
 
-func objectOf(list []field) []byte {
-	dst := []byte{'{'}
+func appendFields(dst []byte, list []field) []byte {
+	dst = append(dst, '{')
 	for _, f := range list {
 		dst = append(api.AppendQuoted(element(dst), f.key), ':')
 		dst = append(dst, f.raw...)
@@ -69,7 +69,7 @@ func inputSchema(raw json.RawMessage) json.RawMessage {
 	}
 	list = flatten(list, lookup(list, "$defs"), 0)
 	list = set(list, "type", `"object"`)
-	return objectOf(list)
+	return appendFields(nil, list)
 }
 
 // maxFlatten bounds references that lead in a circle.
@@ -130,7 +130,7 @@ func mergeBranches(into []field, branches [][]field, all bool) []field {
 			demanded = append(demanded, name)
 		}
 	}
-	into = set(into, "properties", string(objectOf(properties)))
+	into = set(into, "properties", string(appendFields(nil, properties)))
 	if len(demanded) > 0 {
 		list := memberTexts([]byte{'{'}, "r", demanded)
 		into = set(into, "required", string(list[len(`{"r":`):]))
@@ -193,7 +193,7 @@ func reduce(raw []byte) []byte {
 		description = strings.TrimSpace(description + " {" + string(lost[:len(lost)-2]) + "}")
 		out = set(out, "description", string(api.Quote(description)))
 	}
-	return objectOf(out)
+	return appendFields(nil, out)
 }
 
 func dropped(f field) bool {
@@ -224,7 +224,7 @@ func reduceValues(raw []byte) []byte {
 	for i := range list {
 		list[i].raw = reduce(list[i].raw)
 	}
-	return objectOf(list)
+	return appendFields(nil, list)
 }
 
 func reduceList(raw []byte) []byte {

@@ -121,7 +121,7 @@ func (e *requestEncoder) search(dst []byte, s *api.WebSearch, path string) []byt
 	return dst
 }
 
-func (e *requestEncoder) toolChoice(any bool) ([]byte, error) {
+func (e *requestEncoder) toolChoice(offers bool) ([]byte, error) {
 	choice, parallel := &e.req.ToolChoice, e.req.ParallelToolCalls
 	kind := ""
 	switch choice.Mode {
@@ -143,7 +143,7 @@ func (e *requestEncoder) toolChoice(any bool) ([]byte, error) {
 			return []byte(`{"type":"tool","name":"` + jsonTool + `"}`), nil
 		}
 	}
-	if !any {
+	if !offers {
 		return nil, nil
 	}
 	single := parallel != nil && !*parallel && kind != "none"
