@@ -1,0 +1,194 @@
+package chat
+
+import (
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// delta reads what a chunk adds to an answer. Reasoning goes first and calls go
+// last, wherever they stand in the chunk.
+func (c *choiceState) delta(raw []byte) {
+	if null(raw) {
+		return
+	}
+	var content, plain, details, refusal, calls, function, annotations, images, extra []byte
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		value := it.Value()
+		if api.Empty(value) {
+			continue
+		}
+		switch string(it.Key) {
+		case "content":
+			content = value
+		case "reasoning_content", "reasoning":
+			plain = value
+		case "reasoning_details":
+			details = value
+		case "refusal":
+			refusal = value
+		case "tool_calls":
+			calls = value
+		case "function_call":
+			function = value
+		case "annotations":
+			annotations = value
+		case "images":
+			images = value
+		case "extra_content":
+			extra = value
+		}
+	}
+	if plain != nil || details != nil {
+		c.reasoning(plain, details)
+	}
+	if content != nil {
+		c.content(content)
+	}
+	if refusal != nil && refusal[0] == '"' {
+		c.refused = true
+		c.piece(c.begin(api.Refusal, tailNone), refusal)
+	}
+	if extra != nil {
+		c.signText(googleSignature(extra))
+	}
+	if annotations != nil {
+		c.annotations(annotations)
+	}
+	if images != nil {
+		c.media(images)
+	}
+	if calls != nil {
+		c.toolCalls(calls)
+	}
+	if function != nil {
+		c.legacyCall(function)
+	}
+}
+
+// content reads a text, or Mistral's list of texts and thoughts.
+func (c *choiceState) content(raw []byte) {
+	if raw[0] == '"' {
+		c.piece(c.begin(api.Text, tailNone), raw)
+		return
+	}
+	it := jsonscan.Array(raw)
+	for it.Next() {
+		c.contentPart(it.Value(), api.Text)
+	}
+}
+
+func (c *choiceState) contentPart(raw []byte, kind api.Kind) {
+	switch textOf(jsonscan.Member(raw, "type")) {
+	case "text", "output_text":
+		if s := jsonscan.Member(raw, "text"); !api.Empty(s) && s[0] == '"' {
+			c.piece(c.begin(kind, tailNone), s)
+		}
+	case "thinking":
+		it := jsonscan.Array(jsonscan.Member(raw, "thinking"))
+		for it.Next() {
+			c.contentPart(it.Value(), api.Thinking)
+		}
+	case "image_url":
+		c.image(raw)
+	}
+}
+
+// reasoning reads both places of reasoning in a chunk. Where both tell a text it
+// is the same one. A stream that tells it outside of the details may repeat it
+// in them, piece by piece or, with the signature, as a whole.
+func (c *choiceState) reasoning(plain, details []byte) {
+	if plain != nil && plain[0] == '"' {
+		c.plain = true
+		c.piece(c.begin(api.Thinking, tailNone), plain)
+	}
+	it := jsonscan.Array(details)
+	for details != nil && it.Next() {
+		c.detail(it.Value())
+	}
+}
+
+func (c *choiceState) detail(raw []byte) {
+	var kind string
+	var words, signature []byte
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		switch string(it.Key) {
+		case "type":
+			kind = textOf(it.Value())
+		case "text", "summary":
+			words = it.Value()
+		case "signature", "data":
+			signature = it.Value()
+		}
+	}
+	if !c.plain && !api.Empty(words) && words[0] == '"' {
+		c.piece(c.begin(api.Thinking, tailNone), words)
+	}
+	if c.open != none && c.kind == api.Thinking {
+		c.summary = c.summary || kind == detailSummary
+	}
+	if !api.Empty(signature) && signature[0] == '"' {
+		c.signThought(kind, textOf(signature), textOf(jsonscan.Member(raw, "id")))
+	}
+}
+
+// signThought signs the reasoning that is open, or stands for reasoning that is
+// hidden. OpenAI encrypts what it summed up, Anthropic what it does not tell.
+func (c *choiceState) signThought(kind, signature, id string) {
+	v, signature := api.Unseal(signature, vendor)
+	open := c.open != none && c.kind == api.Thinking && c.tail == tailNone
+	if open && (kind != detailEncrypted || c.summary && v == vendor) {
+		c.tail = tailSigned
+		c.sign(c.open, api.Thinking, v, signature)
+		return
+	}
+	c.end()
+	c.d.content = api.Part{
+		Kind: api.Thinking, Signature: signature, Vendor: v, ID: id,
+		Redacted: kind == detailEncrypted && v == api.Anthropic,
+	}
+	c.event(api.PartEnd, c.next())
+}
+
+// signText signs the text, even an empty one: Google's last chunk may have
+// nothing else.
+func (c *choiceState) signText(signature string) {
+	if signature == "" {
+		return
+	}
+	v, signature := api.Unseal(signature, api.Google)
+	part := c.begin(api.Text, tailNone)
+	c.tail = tailSigned
+	c.sign(part, api.Text, v, signature)
+}
+
+func (c *choiceState) annotations(raw []byte) {
+	it := jsonscan.Array(raw)
+	for it.Next() {
+		found := citation(it.Value())
+		part := c.begin(api.Text, tailCited)
+		c.tail = tailCited
+		c.d.ev.Citation = &found
+		c.event(api.CitationEvent, part)
+		c.d.ev.Citation = nil
+	}
+}
+
+// media reads OpenRouter's images.
+func (c *choiceState) media(raw []byte) {
+	it := jsonscan.Array(raw)
+	for it.Next() {
+		c.image(it.Value())
+	}
+}
+
+func (c *choiceState) image(raw []byte) {
+	part, err := reference("image_url", jsonscan.Member(raw, "image_url"))
+	if err != nil {
+		return
+	}
+	c.end()
+	c.d.content = part
+	c.event(api.PartEnd, c.next())
+}

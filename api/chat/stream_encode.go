@@ -1,0 +1,319 @@
+package chat
+
+import (
+	"strconv"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// NewStreamEncoder implements api.Codec.
+func (Codec) NewStreamEncoder(req *api.Request) api.StreamEncoder {
+	return &streamEncoder{req: req}
+}
+
+// streamEncoder writes the chunks of one stream. Chunks of calls name theirs, so
+// that interleaved parts pass as they come.
+type streamEncoder struct {
+	req     *api.Request
+	head    []byte // of every chunk, up to its choices
+	tail    []byte // of every chunk of a choice
+	begun   bool
+	over    bool
+	choices []choiceOut
+	parts   []*partOut
+	spare   []*partOut
+	usage   api.Usage
+}
+
+// choiceOut is what was said of a choice.
+type choiceOut struct {
+	begun, finished bool
+	calls, thoughts int
+	refused         bool
+	characters      int64
+}
+
+// partOut is a part that has begun and not ended.
+type partOut struct {
+	choice, part int
+	kind         api.Kind
+	call         int // among the choice's calls, or none where it is not told
+	custom       bool
+	unwrap       bool // its arguments wait for the end, to be unwrapped
+	spoke        bool
+	from         int64 // where a text begins in the whole of them
+	content      api.Part
+	held         []byte // the inside of JSON strings
+}
+
+// Encode implements api.StreamEncoder.
+func (e *streamEncoder) Encode(dst []byte, ev *api.Event) []byte {
+	if e.over {
+		return dst
+	}
+	switch ev.Kind {
+	case api.Start:
+		e.begin(ev)
+		return e.role(dst, 0)
+	case api.PartStart:
+		return e.partStart(dst, ev)
+	case api.Delta:
+		return e.delta(dst, ev)
+	case api.Signature:
+		if p := e.part(ev); p != nil && ev.Content != nil {
+			p.content.Signature += ev.Content.Signature
+			p.content.Vendor = ev.Content.Vendor
+		}
+	case api.CitationEvent:
+		return e.citation(dst, ev)
+	case api.PartEnd:
+		return e.partEnd(dst, ev)
+	case api.Finished:
+		return e.finish(dst, ev.Choice, ev.Finish)
+	case api.UsageEvent:
+		e.usage = ev.Usage
+	case api.Ping:
+		// A comment, which readers of event streams skip.
+		return append(dst, ": ping\n\n"...)
+	case api.ErrorEvent:
+		e.over = true
+		var failure api.Error
+		if failure.Status = 502; ev.Err != nil {
+			failure = *ev.Err
+		}
+		return append(dst, api.Chat.ErrorEvent(failure, 0)...)
+	case api.End:
+		return e.end(dst)
+	}
+	return dst
+}
+
+// begin makes what every chunk begins with.
+func (e *streamEncoder) begin(ev *api.Event) {
+	if e.begun {
+		return
+	}
+	e.begun = true
+	id, created, model := identity(ev.ID, ev.Created, ev.Model, e.req)
+	w := writer{b: []byte("data: {")}
+	w.text("id", id)
+	w.text("object", "chat.completion.chunk")
+	w.integer("created", created)
+	w.text("model", model)
+	e.head = append(w.b, `,"choices":[`...)
+	e.tail = []byte(`]`)
+	if e.req.StreamUsage {
+		e.tail = append(e.tail, `,"usage":null`...)
+	}
+	e.tail = append(e.tail, "}\n\n"...)
+}
+
+// open begins a chunk, up to the members of its delta; a choice's first one says
+// the role.
+func (e *streamEncoder) open(dst []byte, choice int) []byte {
+	dst = e.role(dst, choice)
+	dst = append(dst, e.head...)
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendInt(dst, int64(choice), 10)
+	return append(dst, `,"delta":{`...)
+}
+
+func (e *streamEncoder) close(dst []byte) []byte {
+	return append(append(dst, `},"logprobs":null,"finish_reason":null}`...), e.tail...)
+}
+
+func (e *streamEncoder) role(dst []byte, choice int) []byte {
+	if e.choice(choice).begun {
+		return dst
+	}
+	if !e.begun {
+		e.begin(&api.Event{})
+	}
+	e.choice(choice).begun = true
+	dst = append(e.open(dst, choice), `"role":"assistant","content":"","refusal":null`...)
+	return e.close(dst)
+}
+
+func (e *streamEncoder) choice(i int) *choiceOut {
+	for len(e.choices) <= i {
+		e.choices = append(e.choices, choiceOut{})
+	}
+	return &e.choices[i]
+}
+
+func (e *streamEncoder) part(ev *api.Event) *partOut {
+	for _, p := range e.parts {
+		if p.choice == ev.Choice && p.part == ev.Part {
+			return p
+		}
+	}
+	return nil
+}
+
+func (e *streamEncoder) partStart(dst []byte, ev *api.Event) []byte {
+	if ev.Content == nil || e.part(ev) != nil {
+		return dst
+	}
+	p := &partOut{}
+	if n := len(e.spare); n > 0 {
+		p, e.spare = e.spare[n-1], e.spare[:n-1]
+	}
+	c := e.choice(ev.Choice)
+	*p = partOut{choice: ev.Choice, part: ev.Part, kind: ev.Content.Kind, call: none, from: c.characters, held: p.held[:0]}
+	// The content is the giver's; what is kept of it are its texts.
+	p.content = *ev.Content
+	p.content.Call, p.content.Media, p.content.Raw = nil, nil, nil
+	e.parts = append(e.parts, p)
+	switch p.kind {
+	case api.ToolCall:
+		return e.callStart(dst, p, ev.Content.Call)
+	case api.Image:
+		if ev.Content.Media == nil {
+			return dst
+		}
+		w := writer{b: e.open(dst, ev.Choice)}
+		w.begin("images", '[')
+		w.image(ev.Content)
+		w.close(']')
+		return e.close(w.b)
+	case api.Sound:
+		w := writer{b: e.open(dst, ev.Choice)}
+		w.audio(ev.Content)
+		return e.close(w.b)
+	case api.Refusal:
+		c.refused = true
+	}
+	return dst
+}
+
+func (e *streamEncoder) callStart(dst []byte, p *partOut, call *api.Call) []byte {
+	c := e.choice(p.choice)
+	if call == nil || e.req.Functions && c.calls > 0 {
+		return dst // the old kind has room for one
+	}
+	p.call = c.calls
+	c.calls++
+	p.custom = call.Custom
+	if p.unwrap = !call.Custom && isCustom(e.req, call.Name); p.unwrap {
+		p.custom = true
+	}
+	w := writer{b: e.open(dst, p.choice)}
+	if e.req.Functions {
+		w.begin("function_call", '{')
+		w.text("name", call.Name)
+		w.text("arguments", "")
+		w.close('}')
+		return e.close(w.b)
+	}
+	w.begin("tool_calls", '[')
+	w.open('{')
+	w.integer("index", int64(p.call))
+	w.text("id", call.ID)
+	kind, input := callNames(p.custom)
+	w.text("type", kind)
+	w.begin(kind, '{')
+	w.text("name", call.Name)
+	w.text(input, "")
+	w.b = append(w.b, `}}]`...)
+	return e.close(w.b)
+}
+
+// callNames are the names of a call's kind and of its text.
+func callNames(custom bool) (kind, input string) {
+	if custom {
+		return "custom", "input"
+	}
+	return "function", "arguments"
+}
+
+func (e *streamEncoder) delta(dst []byte, ev *api.Event) []byte {
+	p := e.part(ev)
+	if p == nil {
+		return dst
+	}
+	text := api.Literal(ev.Text)
+	if len(text) <= 2 {
+		return dst
+	}
+	p.spoke = true
+	switch p.kind {
+	case api.ToolCall:
+		if p.unwrap {
+			p.held = append(p.held, text[1:len(text)-1]...)
+			return dst
+		}
+		return e.arguments(dst, p, text)
+	case api.Text:
+		e.choice(p.choice).characters += characters(text)
+		return e.say(dst, p.choice, `"content":`, text)
+	case api.Thinking:
+		p.held = append(p.held, text[1:len(text)-1]...)
+		return e.say(dst, p.choice, `"reasoning_content":`, text)
+	case api.Refusal:
+		return e.say(dst, p.choice, `"refusal":`, text)
+	}
+	return dst
+}
+
+func (e *streamEncoder) say(dst []byte, choice int, name string, text []byte) []byte {
+	return e.close(append(append(e.open(dst, choice), name...), text...))
+}
+
+func (e *streamEncoder) arguments(dst []byte, p *partOut, text []byte) []byte {
+	if p.call == none {
+		return dst
+	}
+	dst = e.open(dst, p.choice)
+	switch {
+	case e.req.Functions:
+		dst = append(dst, `"function_call":{"arguments":`...)
+		return e.close(append(append(dst, text...), '}'))
+	case p.custom:
+		dst = strconv.AppendInt(append(dst, `"tool_calls":[{"index":`...), int64(p.call), 10)
+		dst = append(dst, `,"custom":{"input":`...)
+	default:
+		dst = strconv.AppendInt(append(dst, `"tool_calls":[{"index":`...), int64(p.call), 10)
+		dst = append(dst, `,"function":{"arguments":`...)
+	}
+	return e.close(append(append(dst, text...), `}}]`...))
+}
+
+// characters counts those of a JSON string.
+func characters(literal []byte) (n int64) {
+	for i := 1; i < len(literal)-1; i++ {
+		switch b := literal[i]; {
+		case b == '\\':
+			// The second half of a surrogate pair is no character of its own.
+			if i++; literal[i] == 'u' && i+4 < len(literal) {
+				if literal[i+1]|0x20 == 'd' && literal[i+2]|0x20 >= 'c' {
+					n--
+				}
+				i += 4
+			}
+			n++
+		case b&0xC0 != 0x80:
+			n++
+		}
+	}
+	return n
+}
+
+func (e *streamEncoder) citation(dst []byte, ev *api.Event) []byte {
+	p := e.part(ev)
+	if p == nil || ev.Citation == nil {
+		return dst
+	}
+	c := *ev.Citation
+	if c.Start == 0 && c.End == 0 {
+		c.Start, c.End = p.from, e.choice(p.choice).characters
+	}
+	var w writer
+	if w.citation(&c); len(w.b) == 0 {
+		return dst
+	}
+	dst = append(e.open(dst, p.choice), `"annotations":[`...)
+	return e.close(append(append(dst, w.b...), ']'))
+}
+
+// Interface guard
+var _ api.StreamEncoder = (*streamEncoder)(nil)

@@ -1,0 +1,208 @@
+package chat
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// customInput is the argument of a function that stands for a custom tool.
+const customInput = "input"
+
+// customSchema are the arguments of a function that stands for a custom tool.
+const customSchema = `{"type":"object","properties":{"` + customInput + `":{"type":"string"}},"required":["` + customInput + `"],"additionalProperties":false}`
+
+// noArguments is the schema of a function without any, for servers that demand
+// one.
+const noArguments = `{"type":"object","properties":{}}`
+
+// tools writes the tools, the choice among them, and the search, which in chat
+// is no tool: https://platform.openai.com/docs/guides/tools-web-search.
+func (e *requestEncoder) tools() {
+	list := e.callable()
+	if len(list) > 0 {
+		e.begin("tools", '[')
+		for i := range list {
+			e.tool(&list[i])
+		}
+		e.close(']')
+	}
+	// OpenAI refuses both where there are no tools.
+	if len(list) > 0 || e.native {
+		e.choice()
+		if !e.native || !e.req.Functions {
+			e.optional("parallel_tool_calls", e.req.ParallelToolCalls)
+		}
+	}
+	for i := range e.req.Tools {
+		if t := &e.req.Tools[i]; t.Kind == api.WebSearchTool {
+			e.search(t.Search)
+		}
+	}
+}
+
+// callable are the tools that go into the list. Where another format's client
+// allows only some, the others are left out: allowed_tools is OpenAI's alone.
+func (e *requestEncoder) callable() (list []api.Tool) {
+	allowed := e.req.ToolChoice.Allowed
+	for _, t := range e.req.Tools {
+		switch {
+		case t.Kind == api.WebSearchTool:
+		case t.Kind == api.OpaqueTool && t.Source != api.Chat:
+			name := textOf(jsonscan.Member(t.Raw, "type"))
+			if name == "" {
+				name = t.Name
+			}
+			e.drop("tools."+name, true)
+		case e.kin || len(allowed) == 0 || slices.Contains(allowed, t.Name):
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+func (e *requestEncoder) tool(t *api.Tool) {
+	if t.Kind == api.OpaqueTool {
+		e.element(t.Raw)
+		return
+	}
+	e.open('{')
+	switch {
+	case t.Kind == api.CustomTool && e.native:
+		e.text("type", "custom")
+		e.begin("custom", '{')
+		e.text("name", t.Name)
+		e.some("description", t.Description)
+		e.raw("format", nestedGrammar(t.Grammar))
+	case t.Kind == api.CustomTool:
+		// Of the servers behind a chat target only OpenAI knows custom tools,
+		// and OpenAI has Responses for whoever comes with them from there.
+		e.text("type", "function")
+		e.begin("function", '{')
+		e.text("name", t.Name)
+		e.some("description", describe(t))
+		e.raw("parameters", []byte(customSchema))
+	default:
+		e.text("type", "function")
+		e.begin("function", '{')
+		e.text("name", t.Name)
+		e.some("description", t.Description)
+		schema := t.Schema
+		if schema == nil && !e.native {
+			schema = json.RawMessage(noArguments)
+		}
+		e.raw("parameters", schema)
+		e.optional("strict", t.Strict)
+	}
+	e.close('}')
+	e.cache(t.Cache)
+	e.close('}')
+}
+
+// describe adds to a custom tool's description the grammar, to which a function
+// cannot be bound.
+func describe(t *api.Tool) string {
+	definition := textOf(jsonscan.Member(t.Grammar, "definition"))
+	if definition == "" {
+		return t.Description
+	}
+	syntax := textOf(jsonscan.Member(t.Grammar, "syntax"))
+	return t.Description + "\n\nThe " + customInput + " has to follow this " + syntax + " grammar:\n" + definition
+}
+
+// cache writes a cache marker where the client itself believes that the target
+// knows it, as OpenRouter does.
+func (e *requestEncoder) cache(marker json.RawMessage) {
+	if e.native {
+		e.raw("cache_control", marker)
+		return
+	}
+	e.drop("cache_control", marker != nil)
+}
+
+func (e *requestEncoder) choice() {
+	c := e.req.ToolChoice
+	switch {
+	case c.Mode == "":
+	case c.Mode == api.ToolNamed:
+		e.begin("tool_choice", '{')
+		e.named(c.Name)
+		e.close('}')
+	case len(c.Allowed) > 0 && e.kin && c.Mode != api.ToolNone:
+		e.begin("tool_choice", '{')
+		e.text("type", "allowed_tools")
+		e.begin("allowed_tools", '{')
+		e.text("mode", string(c.Mode))
+		e.begin("tools", '[')
+		for _, name := range c.Allowed {
+			e.open('{')
+			e.named(name)
+			e.close('}')
+		}
+		e.b = append(e.b, `]}}`...)
+	default:
+		e.text("tool_choice", string(c.Mode))
+	}
+}
+
+// named writes the members that name a tool.
+func (e *requestEncoder) named(name string) {
+	kind := "function"
+	if e.native && isCustom(e.req, name) {
+		kind = "custom"
+	}
+	e.text("type", kind)
+	e.begin(kind, '{')
+	e.text("name", name)
+	e.close('}')
+}
+
+// isCustom tells whether the client's tool of that name takes free text.
+func isCustom(req *api.Request, name string) bool {
+	for i := range req.Tools {
+		if req.Tools[i].Kind == api.CustomTool && req.Tools[i].Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *requestEncoder) search(s *api.WebSearch) {
+	e.begin("web_search_options", '{')
+	if s != nil {
+		e.some("search_context_size", s.ContextSize)
+		if s.City+s.Region+s.Country+s.Timezone != "" {
+			e.begin("user_location", '{')
+			e.text("type", "approximate")
+			e.begin("approximate", '{')
+			e.some("city", s.City)
+			e.some("region", s.Region)
+			e.some("country", s.Country)
+			e.some("timezone", s.Timezone)
+			e.b = append(e.b, `}}`...)
+		}
+		e.drop("web_search.allowed_domains", len(s.AllowedDomains) > 0)
+		e.drop("web_search.blocked_domains", len(s.BlockedDomains) > 0)
+		e.drop("web_search.max_uses", s.MaxUses != 0)
+	}
+	e.close('}')
+}
+
+// unwrap gives the free text for a custom tool that the target called as a
+// function: the one text among its arguments. Anything else stays as it is.
+func unwrap(arguments string) string {
+	input, found := arguments, 0
+	it := jsonscan.Object([]byte(arguments))
+	for it.Next() {
+		if s, ok := jsonscan.String(it.Value()); ok {
+			input = s
+		}
+		found++
+	}
+	if it.Err != nil || found != 1 {
+		return arguments
+	}
+	return input
+}
