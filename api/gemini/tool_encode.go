@@ -1,0 +1,170 @@
+package gemini
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// tools writes all functions in one element, since several are refused unless
+// they are searches, and each other tool in its own.
+func (e *encoder) tools(top *object) {
+	var out []byte
+	functions := e.functionDeclarations()
+	for i := range e.req.Tools {
+		tool := &e.req.Tools[i]
+		e.drop("cache_control", !absent(tool.Cache))
+		var raw []byte
+		switch tool.Kind {
+		case api.FunctionTool, api.CustomTool:
+			raw, functions = functions, nil
+		case api.WebSearchTool:
+			raw = e.search(tool)
+		case api.OpaqueTool:
+			raw = e.opaqueTool(tool)
+		}
+		if len(raw) > 0 {
+			out = append(append(out, ','), raw...)
+		}
+	}
+	if len(out) > 0 {
+		out[0] = '['
+		top.add("tools", append(out, ']'))
+	}
+}
+
+func (e *encoder) functionDeclarations() []byte {
+	var out []byte
+	for i := range e.req.Tools {
+		tool := &e.req.Tools[i]
+		if !isFunction(*tool) {
+			continue
+		}
+		if !functionName(tool.Name) {
+			field := "tools[" + strconv.Itoa(i) + "]"
+			e.unsupported(e.word(field+".function.name", field+".name", field+".name"), badName(tool.Name))
+		}
+		out = append(out, ',')
+		if tool.Source == api.Gemini && len(tool.Raw) > 0 {
+			out = append(out, tool.Raw...)
+			continue
+		}
+		e.drop("strict", tool.Strict != nil && *tool.Strict)
+		out = append(out, declaration(tool)...)
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	out[0] = '['
+	return append(append([]byte(`{"functionDeclarations":`), out...), `]}`...)
+}
+
+func declaration(tool *api.Tool) []byte {
+	var o object
+	o.text("name", tool.Name)
+	if tool.Kind == api.CustomTool {
+		o.text("description", customDescription(tool))
+		o.add("parametersJsonSchema", []byte(
+			`{"type":"object","properties":{"`+customArguments+`":{"type":"string"}},"required":["`+customArguments+`"]}`))
+		return o.end()
+	}
+	o.optional("description", tool.Description)
+	if schema := reduceSchema(tool.Schema); hasArguments(schema) {
+		o.add("parametersJsonSchema", schema)
+	}
+	return o.end()
+}
+
+// hasArguments tells a schema that says something from one of no arguments,
+// which Google refused for long: "should be non-empty for OBJECT type".
+func hasArguments(schema json.RawMessage) bool {
+	it := jsonscan.Object(schema)
+	for it.Next() {
+		switch string(it.Key) {
+		case "type", "title", "description", "additionalProperties":
+		case "properties", "required":
+			if !api.Empty(it.Value()) {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// customDescription tells the model what OpenAI would have made it keep to.
+func customDescription(tool *api.Tool) string {
+	out := tool.Description
+	if out != "" {
+		out += "\n\n"
+	}
+	out += "The input is free text, not JSON."
+	grammar := jsonscan.Member(tool.Grammar, "grammar") // chat's form
+	if grammar == nil {
+		grammar = tool.Grammar
+	}
+	definition, _ := jsonscan.String(jsonscan.Member(grammar, "definition"))
+	if definition == "" {
+		return out
+	}
+	syntax, _ := jsonscan.String(jsonscan.Member(grammar, "syntax"))
+	return out + " It has to match this " + strings.TrimSpace(syntax+" grammar") + ":\n" + definition
+}
+
+func (e *encoder) search(tool *api.Tool) []byte {
+	if tool.Source == api.Gemini && len(tool.Raw) > 0 {
+		return tool.Raw
+	}
+	if s := tool.Search; s != nil {
+		e.drop("web_search.allowed_domains", len(s.AllowedDomains) > 0)
+		e.drop("web_search.blocked_domains", len(s.BlockedDomains) > 0)
+		e.drop("web_search.max_uses", s.MaxUses != 0)
+		e.drop("web_search.search_context_size", s.ContextSize != "")
+		e.drop("web_search.user_location", s.City != "" || s.Region != "" || s.Country != "" || s.Timezone != "")
+	}
+	return []byte(`{"googleSearch":{}}`)
+}
+
+// opaqueTool writes a tool that a provider runs: Google's own as it came, those
+// of others where Google has the like.
+func (e *encoder) opaqueTool(tool *api.Tool) []byte {
+	if tool.Source == api.Gemini {
+		return tool.Raw
+	}
+	kind, _ := jsonscan.String(jsonscan.Member(tool.Raw, "type"))
+	switch {
+	case strings.HasPrefix(kind, "code_execution"), kind == "code_interpreter":
+		return []byte(`{"codeExecution":{}}`)
+	case strings.HasPrefix(kind, "web_fetch"):
+		return []byte(`{"urlContext":{}}`)
+	}
+	if kind == "" {
+		kind = tool.Name
+	}
+	e.drop("tools."+kind, true)
+	return nil
+}
+
+// maxName is the length of a function's name:
+// https://ai.google.dev/api/caching#FunctionDeclaration.
+const maxName = 64
+
+func functionName(name string) bool {
+	for i := 0; i < len(name); i++ {
+		c := name[i]
+		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || c != '.' && c != ':' && c != '-' && (c < '0' || c > '9')) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxName
+}
+
+func badName(name string) string {
+	return strconv.Quote(name) + " is no name for a function of Gemini: up to " + strconv.Itoa(maxName) +
+		" of the characters a-z, A-Z, 0-9, _ . : - and no digit or sign but _ at the start"
+}
