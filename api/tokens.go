@@ -23,8 +23,8 @@ const (
 //	+ a token for 25 bytes of a file, at least 1,600 and at most 200,000
 //	+ a token for 500 bytes of sound
 //
-// rounded up. Reasoning counts as its text; signatures and
-// hidden reasoning count nothing, as providers leave most of it out of a prompt.
+// rounded up. Reasoning counts as its text; signatures and hidden reasoning count
+// nothing, as providers leave most of it out of a prompt.
 func EstimateTokens(req *Request) int64 {
 	var e estimate
 	for i := range req.Messages {
