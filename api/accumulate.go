@@ -1,34 +1,48 @@
 package api
 
+import (
+	"encoding/json"
+	"maps"
+
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
 // Accumulator builds a whole answer from the events of a stream, for a client
 // that did not ask for a stream while the provider has nothing else.
 type Accumulator struct {
 	response Response
-	parts    map[[2]int]int // choice and part of the stream → index among the choice's parts
+	parts    map[[2]int]*building // by choice and part of the stream
+	order    []*building
 	done     bool
 	err      *Error
 }
 
+// building is a part in the making. Its text is kept as the provider wrote it,
+// the inside of a JSON string: half a surrogate pair in one delta and half in
+// the next are one character, and a text of many deltas is copied once.
+type building struct {
+	choice, index int
+	escaped       []byte
+}
+
+// maxChoices bounds what a broken stream can make us keep; OpenAI allows 128.
+const maxChoices = 1024
+
 // Add takes in one event.
 func (a *Accumulator) Add(ev *Event) {
+	if ev.Choice < 0 || ev.Choice >= maxChoices {
+		return
+	}
 	switch ev.Kind {
 	case Start:
-		a.response.ID, a.response.Model, a.response.Created = ev.ID, ev.Model, ev.Created
+		a.response.Source, a.response.ID, a.response.Model, a.response.Created = ev.Source, ev.ID, ev.Model, ev.Created
+		if ev.Usage.Known {
+			a.response.Usage = ev.Usage
+		}
 	case PartStart:
-		choice := a.choice(ev.Choice)
-		if a.parts == nil {
-			a.parts = map[[2]int]int{}
-		}
-		a.parts[[2]int{ev.Choice, ev.Part}] = len(choice.Parts)
-		choice.Parts = append(choice.Parts, clone(ev.Content))
+		a.start(ev)
 	case Delta:
-		if part := a.part(ev); part != nil {
-			if text := Unquote(ev.Text); part.Call != nil {
-				part.Call.Arguments += text
-			} else {
-				part.Text += text
-			}
-		}
+		a.delta(ev)
 	case Signature:
 		if part := a.part(ev); part != nil && ev.Content != nil {
 			part.Signature += ev.Content.Signature
@@ -36,22 +50,86 @@ func (a *Accumulator) Add(ev *Event) {
 		}
 	case CitationEvent:
 		if part := a.part(ev); part != nil && ev.Citation != nil {
-			part.Citations = append(part.Citations, *ev.Citation)
+			part.Citations = append(part.Citations, *cloneCitation(ev.Citation))
 		}
 	case Finished:
 		choice := a.choice(ev.Choice)
 		choice.Finish, choice.StopSequence = ev.Finish, ev.StopSequence
+		choice.Logprobs = addLogprobs(choice.Logprobs, ev.Logprobs)
 	case UsageEvent:
 		a.response.Usage = ev.Usage
 	case ErrorEvent:
-		a.err = ev.Err
+		a.err = &Error{}
+		if ev.Err != nil {
+			*a.err = *ev.Err
+		}
 	case End:
 		a.done = true
 	}
+	a.more(ev)
 }
 
-// Response is the whole answer, and whether the stream came to its end.
-func (a *Accumulator) Response() (*Response, bool) { return &a.response, a.done && a.err == nil }
+// more takes what several kinds of events may tell of the whole answer.
+func (a *Accumulator) more(ev *Event) {
+	if ev.ServiceTier != "" {
+		a.response.ServiceTier = ev.ServiceTier
+	}
+	if len(ev.Extra) == 0 {
+		return
+	}
+	if a.response.Extra == nil {
+		a.response.Extra = map[string]json.RawMessage{}
+	}
+	for name, raw := range ev.Extra {
+		a.response.Extra[name] = append([]byte(nil), raw...)
+	}
+}
+
+func (a *Accumulator) start(ev *Event) {
+	choice := a.choice(ev.Choice)
+	if a.parts == nil {
+		a.parts = map[[2]int]*building{}
+	}
+	b := &building{choice: ev.Choice, index: len(choice.Parts)}
+	a.parts[[2]int{ev.Choice, ev.Part}] = b
+	a.order = append(a.order, b)
+	content := Part{Kind: Text}
+	if ev.Content != nil {
+		content = clone(ev.Content)
+	}
+	choice.Parts = append(choice.Parts, content)
+}
+
+func (a *Accumulator) delta(ev *Event) {
+	b := a.parts[[2]int{ev.Choice, ev.Part}]
+	if b == nil {
+		return
+	}
+	literal := Literal(ev.Text)
+	b.escaped = append(b.escaped, literal[1:len(literal)-1]...)
+	if len(ev.Logprobs) > 0 {
+		choice := a.choice(ev.Choice)
+		choice.Logprobs = addLogprobs(choice.Logprobs, ev.Logprobs)
+	}
+}
+
+// Response is the whole answer up to now, and whether the stream came to its
+// end.
+func (a *Accumulator) Response() (*Response, bool) {
+	for _, b := range a.order {
+		if len(b.escaped) == 0 {
+			continue
+		}
+		part := &a.response.Choices[b.choice].Parts[b.index]
+		text := Unquote(append(append([]byte{'"'}, b.escaped...), '"'))
+		if b.escaped = nil; part.Call != nil {
+			part.Call.Arguments += text
+		} else {
+			part.Text += text
+		}
+	}
+	return &a.response, a.done && a.err == nil
+}
 
 // Err is the error with which the stream ended, if it did.
 func (a *Accumulator) Err() *Error { return a.err }
@@ -64,34 +142,88 @@ func (a *Accumulator) choice(i int) *Choice {
 }
 
 func (a *Accumulator) part(ev *Event) *Part {
-	i, ok := a.parts[[2]int{ev.Choice, ev.Part}]
-	if !ok {
+	b := a.parts[[2]int{ev.Choice, ev.Part}]
+	if b == nil {
 		return nil
 	}
-	return &a.choice(ev.Choice).Parts[i]
+	return &a.response.Choices[b.choice].Parts[b.index]
 }
 
+// addLogprobs joins the lists of two of chat's objects.
+func addLogprobs(before, more json.RawMessage) json.RawMessage {
+	switch {
+	case Empty(more):
+		return before
+	case Empty(before):
+		return append([]byte(nil), more...)
+	}
+	out := append([]byte(nil), `{"content":`...)
+	out = appendJoined(out, jsonscan.Member(before, "content"), jsonscan.Member(more, "content"))
+	out = append(out, `,"refusal":`...)
+	out = appendJoined(out, jsonscan.Member(before, "refusal"), jsonscan.Member(more, "refusal"))
+	return append(out, '}')
+}
+
+// appendJoined appends two lists as one, or null where neither is one.
+func appendJoined(dst []byte, lists ...[]byte) []byte {
+	from, found := len(dst), false
+	dst = append(dst, '[')
+	for _, list := range lists {
+		it := jsonscan.Array(list)
+		for it.Next() {
+			if found {
+				dst = append(dst, ',')
+			}
+			dst, found = append(dst, it.Value()...), true
+		}
+	}
+	if !found {
+		return append(dst[:from], "null"...)
+	}
+	return append(dst, ']')
+}
+
+// clone copies a part, whose contents are its giver's.
 func clone(p *Part) Part {
 	out := *p
 	if p.Call != nil {
 		call := *p.Call
 		out.Call = &call
 	}
+	if p.Media != nil {
+		media := *p.Media
+		out.Media = &media
+	}
 	out.Raw = append([]byte(nil), p.Raw...)
+	out.Cache = append([]byte(nil), p.Cache...)
 	return out
+}
+
+func cloneCitation(c *Citation) *Citation {
+	out := *c
+	out.Raw = append([]byte(nil), c.Raw...)
+	return &out
 }
 
 // Emit calls emit for the events as which a stream would have told a whole
 // answer, for a client that asked for a stream while the provider gave none.
 func (r *Response) Emit(emit func(*Event)) {
-	emit(&Event{Kind: Start, ID: r.ID, Model: r.Model, Created: r.Created})
+	emit(&Event{
+		Kind: Start, Source: r.Source, ID: r.ID, Model: r.Model, Created: r.Created,
+		ServiceTier: r.ServiceTier, Usage: r.Usage,
+	})
 	for c := range r.Choices {
 		for i := range r.Choices[c].Parts {
 			r.Choices[c].Parts[i].emit(c, i, emit)
 		}
 	}
 	for c := range r.Choices {
-		emit(&Event{Kind: Finished, Choice: c, Finish: r.Choices[c].Finish, StopSequence: r.Choices[c].StopSequence})
+		choice := &r.Choices[c]
+		ev := Event{Kind: Finished, Choice: c, Finish: choice.Finish, StopSequence: choice.StopSequence, Logprobs: choice.Logprobs}
+		if c == 0 {
+			ev.Extra = maps.Clone(r.Extra)
+		}
+		emit(&ev)
 	}
 	if r.Usage.Known {
 		emit(&Event{Kind: UsageEvent, Usage: r.Usage})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Error is a failure to be told to a client in its own API's shape.
@@ -13,10 +14,22 @@ type Error struct {
 	// Code is OpenAI's machine-readable code, such as "model_not_found". The
 	// other formats have no place for it.
 	Code string
+	// Type is the type that a provider of OpenAI's formats gave, where it says
+	// more than the status does, such as "insufficient_quota". Only clients of
+	// these formats see it, and not with a status of 500 or more, which may be
+	// the gateway's own.
+	Type string
+	// Param is the member at fault, in OpenAI's formats.
+	Param string
+	// RequestID is the provider's name of the request, which Messages tells.
+	RequestID string
 	// Message is for the person who reads it. It is a sentence that says what
 	// to do, and holds no secret.
 	Message string
 }
+
+// CodeContextLength is OpenAI's code for a prompt that does not fit the model.
+const CodeContextLength = "context_length_exceeded"
 
 // ErrorBody is the body of an error answer in the format a.
 func (a API) ErrorBody(e Error) []byte {
@@ -66,14 +79,21 @@ func openAIError(e Error) []byte {
 
 func openAIErrorObject(e Error) []byte {
 	out := append([]byte(`{"message":`), quote(e.Message)...)
-	out = append(append(out, `,"type":`...), quote(openAIType(e.Status))...)
-	out = append(out, `,"param":null,"code":`...)
-	if e.Code == "" {
-		out = append(out, "null"...)
-	} else {
-		out = append(out, quote(e.Code)...)
+	kind := openAIType(e.Status)
+	if e.Type != "" && e.Status < http.StatusInternalServerError {
+		kind = e.Type
 	}
+	out = append(append(out, `,"type":`...), quote(kind)...)
+	out = append(append(out, `,"param":`...), quoteOrNull(e.Param)...)
+	out = append(append(out, `,"code":`...), quoteOrNull(e.Code)...)
 	return append(out, '}')
+}
+
+func quoteOrNull(s string) []byte {
+	if s == "" {
+		return []byte("null")
+	}
+	return quote(s)
 }
 
 // responsesError is the `error` event of a Responses stream. The reference has
@@ -86,15 +106,28 @@ func responsesError(e Error, sequence int64) []byte {
 	}
 	out := append([]byte(`{"type":"error","code":`), quote(code)...)
 	out = append(append(out, `,"message":`...), quote(e.Message)...)
-	out = append(out, `,"param":null,"sequence_number":`...)
+	out = append(append(out, `,"param":`...), quoteOrNull(e.Param)...)
+	out = append(out, `,"sequence_number":`...)
 	out = strconv.AppendInt(out, sequence, 10)
 	return append(append(append(out, `,"error":`...), openAIErrorObject(e)...), '}')
 }
 
+// tooLong is how Anthropic words what CodeContextLength says. Claude Code looks
+// for it, and then shortens the conversation instead of sending it again.
+const tooLong = "prompt is too long"
+
 func messagesError(e Error) []byte {
+	message := e.Message
+	if e.Code == CodeContextLength && !strings.Contains(strings.ToLower(message), tooLong) {
+		message = tooLong + ": " + message
+	}
 	out := append([]byte(`{"type":"error","error":{"type":`), quote(messagesType(e.Status))...)
-	out = append(append(out, `,"message":`...), quote(e.Message)...)
-	return append(out, `}}`...)
+	out = append(append(out, `,"message":`...), quote(message)...)
+	out = append(out, '}')
+	if e.RequestID != "" {
+		out = append(append(out, `,"request_id":`...), quote(e.RequestID)...)
+	}
+	return append(out, '}')
 }
 
 func geminiError(e Error) []byte {
@@ -127,6 +160,9 @@ func openAIType(status int) string {
 	}
 }
 
+// StatusOverloaded is Anthropic's own status.
+const StatusOverloaded = 529
+
 // messagesType follows https://docs.anthropic.com/en/api/errors.
 func messagesType(status int) string {
 	switch status {
@@ -134,13 +170,17 @@ func messagesType(status int) string {
 		return "authentication_error"
 	case http.StatusForbidden:
 		return "permission_error"
+	case http.StatusPaymentRequired:
+		return "billing_error"
 	case http.StatusNotFound:
 		return "not_found_error"
+	case http.StatusConflict:
+		return "conflict_error"
 	case http.StatusRequestEntityTooLarge:
 		return "request_too_large"
 	case http.StatusTooManyRequests:
 		return "rate_limit_error"
-	case http.StatusServiceUnavailable, 529:
+	case http.StatusServiceUnavailable, StatusOverloaded:
 		return "overloaded_error"
 	case http.StatusGatewayTimeout:
 		return "timeout_error"
@@ -165,7 +205,11 @@ func geminiStatus(status int) string {
 		return "ABORTED"
 	case http.StatusTooManyRequests:
 		return "RESOURCE_EXHAUSTED"
-	case http.StatusBadGateway, http.StatusServiceUnavailable:
+	case http.StatusPaymentRequired:
+		return "FAILED_PRECONDITION"
+	case 499: // as nginx has it, and Google with it
+		return "CANCELLED"
+	case http.StatusBadGateway, http.StatusServiceUnavailable, StatusOverloaded:
 		return "UNAVAILABLE"
 	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return "DEADLINE_EXCEEDED"

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -28,6 +29,38 @@ func Unseal(s string, native Vendor) (Vendor, string) {
 		}
 	}
 	return native, s
+}
+
+// Unsigned stands for the signature of reasoning that nobody signed, where a
+// format demands one: sent back to the format's own vendor, it would be refused,
+// and the seal tells that it is not for him. Unseal gives neither a vendor nor a
+// signature for it.
+const Unsigned = sealPrefix + ":"
+
+// sealPrefix64 is how sealPrefix begins in base64, as which Gemini's signatures
+// travel: https://ai.google.dev/api/caching#Part.
+const sealPrefix64 = "cGxleHVzO"
+
+// HasSeal tells whether a body, of whatever format, may hold data that Seal or
+// Unsigned has marked: text of a JSON document that begins with the mark, or
+// where the mark follows a word and a colon. One that has must not be relayed to
+// the vendor of the format as it is: decode it and encode it, which leaves out
+// what is of other vendors. A user who quotes a seal causes no more than that.
+func HasSeal(body []byte) bool {
+	return hasSeal(body, sealPrefix) || hasSeal(body, sealPrefix64)
+}
+
+func hasSeal(body []byte, mark string) bool {
+	for from := 0; ; {
+		i := bytes.Index(body[from:], []byte(mark))
+		if i < 0 {
+			return false
+		}
+		if at := from + i; at > 0 && (body[at-1] == '"' || body[at-1] == ':' || mark == sealPrefix64) {
+			return true
+		}
+		from += i + len(mark)
+	}
 }
 
 // maxCallID is OpenAI's limit for the id of a call, the narrowest there is.

@@ -15,6 +15,10 @@ type Response struct {
 	Usage   Usage
 	// ServiceTier is what was used, in the source's words.
 	ServiceTier string
+	// Extra holds the members of the source's body that none of the above
+	// stands for, by their paths, such as "container" and
+	// "usage.server_tool_use". They go to a client of the same format only.
+	Extra map[string]json.RawMessage
 }
 
 // Choice is one of the answers.
@@ -23,7 +27,8 @@ type Choice struct {
 	Finish Finish
 	// StopSequence is the text at which the answer stopped, if one did.
 	StopSequence string
-	// Logprobs is chat's object, as it is.
+	// Logprobs is chat's object, as it is; those of other formats are put into
+	// its words.
 	Logprobs json.RawMessage
 }
 
@@ -55,13 +60,13 @@ type EventKind int
 // parts may interleave; Part tells them apart. A part of kind Opaque has no
 // deltas. Start comes once, and so does End or ErrorEvent; nothing follows them.
 const (
-	Start         EventKind = iota + 1 // ID, Model, Created
+	Start         EventKind = iota + 1 // Source, ID, Model, Created, ServiceTier; Usage where it is known already
 	PartStart                          // Choice, Part, Content: kind, and a call's id and name
-	Delta                              // Choice, Part, Text
+	Delta                              // Choice, Part, Text, Logprobs
 	Signature                          // Choice, Part, Content.Signature and Vendor
 	CitationEvent                      // Choice, Part, Citation
 	PartEnd                            // Choice, Part
-	Finished                           // Choice, Finish, StopSequence
+	Finished                           // Choice, Finish, StopSequence, Logprobs, ServiceTier, Extra
 	UsageEvent                         // Usage: what is known so far, in totals
 	Ping                               // a sign of life
 	ErrorEvent                         // Err
@@ -73,6 +78,9 @@ const (
 type Event struct {
 	Kind EventKind
 
+	// Source is the format that the stream came in; empty where a decoder does
+	// not say.
+	Source  API
 	ID      string
 	Model   string
 	Created int64
@@ -92,11 +100,19 @@ type Event struct {
 	// pair stays what it is. See Quote and Unquote.
 	Text json.RawMessage
 
+	// Logprobs is chat's object for the tokens that the event is about, and
+	// those alone: the pieces of a choice add up to the whole.
+	Logprobs json.RawMessage
+
 	Citation     *Citation
 	Finish       Finish
 	StopSequence string
 	Usage        Usage
 	Err          *Error
+
+	// ServiceTier and Extra are those of Response.
+	ServiceTier string
+	Extra       map[string]json.RawMessage
 }
 
 // ClientCodec is what translation needs of the format that a client speaks. Its

@@ -2,8 +2,9 @@ package api
 
 // Serializer brings the parts of a stream one after the other, for formats that
 // know no interleaving. The events of the part that is open pass at once; those
-// of the others wait until it has ended, which all parts have by the time of
-// Finished. It serves one choice: the events of others are left out.
+// of the others wait, as copies, until it has ended, which all parts have by the
+// time of Finished. It serves the choice 0 alone, as the formats do that need
+// it: the events of others are left out.
 type Serializer struct {
 	next    func(*Event)
 	open    bool
@@ -82,13 +83,13 @@ func (s *Serializer) drain() {
 func keep(ev *Event) Event {
 	out := *ev
 	out.Text = append([]byte(nil), ev.Text...)
+	out.Logprobs = append([]byte(nil), ev.Logprobs...)
 	if ev.Content != nil {
 		content := clone(ev.Content)
 		out.Content = &content
 	}
 	if ev.Citation != nil {
-		citation := *ev.Citation
-		out.Citation = &citation
+		out.Citation = cloneCitation(ev.Citation)
 	}
 	return out
 }
