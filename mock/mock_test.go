@@ -229,7 +229,7 @@ func TestErrorTypes(t *testing.T) {
 		{501, "server_error", "api_error", "UNIMPLEMENTED"},
 		{503, "server_error", "api_error", "UNAVAILABLE"},
 		{504, "server_error", "timeout_error", "DEADLINE_EXCEEDED"},
-		{529, "server_error", "overloaded_error", "UNAVAILABLE"},
+		{529, "server_error", "overloaded_error", "INTERNAL"},
 	} {
 		e := &apiError{status: test.status}
 		kind, _ := e.openAIType()
