@@ -11,9 +11,8 @@ import (
 
 // blockDecoder reads the content of messages, of a request or of an answer.
 type blockDecoder struct {
-	// keep puts blocks into Raw that say more than the neutral part does, so
-	// that they go back to this format whole.
-	keep bool
+	// request says that the blocks are a client's.
+	request bool
 	// names are those of the tools called, by the ids of the calls.
 	names map[string]string
 	calls int
@@ -109,12 +108,28 @@ func (d *blockDecoder) block(raw []byte) (part api.Part, err error) {
 		more, err = d.toolResult(raw, &part)
 	default:
 		part.Kind, part.Vendor, part.Raw, part.Source = api.Opaque, vendor, raw, api.Messages
+		if d.request {
+			said(kind, &part)
+		}
 		return part, nil
 	}
-	if more && d.keep {
+	if more {
 		part.Raw, part.Source = raw, api.Messages
 	}
 	return part, err
+}
+
+// said makes text of the blocks in which a client tells something that other
+// models can read: the name of a tool that a search of the client's has found,
+// and the summary of what was cut from the conversation.
+func said(kind string, part *api.Part) {
+	name := map[string]string{"tool_reference": "tool_name", "compaction": "content"}[kind]
+	if name == "" {
+		return
+	}
+	if s, _ := jsonscan.String(jsonscan.Member(part.Raw, name)); s != "" {
+		part.Kind, part.Vendor, part.Text = api.Text, "", s
+	}
 }
 
 func (d *blockDecoder) text(raw []byte, part *api.Part) (more bool, err error) {
@@ -133,6 +148,9 @@ func (d *blockDecoder) text(raw []byte, part *api.Part) (more bool, err error) {
 		}
 		return nil
 	})
+	for i := range part.Citations {
+		more = more && part.Citations[i].Source == api.Messages
+	}
 	return more, err
 }
 
@@ -155,11 +173,16 @@ func citations(raw []byte, part *api.Part) error {
 }
 
 // citation reads where a text comes from. The positions that Anthropic tells are
-// those in the source, not in the text.
+// those in the source, not in the text. Only Anthropic can make the index of a
+// web search's result: one that is marked belongs to another provider's.
 func citation(raw []byte) (c api.Citation, err error) {
 	c.Raw, c.Source = raw, api.Messages
 	err = members(raw, func(key string, value []byte) error {
 		switch key {
+		case "encrypted_index":
+			if s, _ := jsonscan.String(value); s == api.Unsigned {
+				c.Raw, c.Source = nil, ""
+			}
 		case "url":
 			return text(value, &c.URL)
 		case "source":

@@ -14,22 +14,30 @@ import (
 // appendToolUse writes a call up to its closing brace.
 func appendToolUse(dst []byte, id string, call *api.Call) []byte {
 	dst = memberText(append(dst, `{"type":"tool_use"`...), "id", id)
-	return append(memberText(dst, "name", call.Name), toolInput(call)...)
+	return append(memberText(dst, "name", call.Name), `,"input":`+toolInput(call)...)
 }
 
-// toolInput is the member input, which has to be an object: free text and what
-// is no object go into one.
-func toolInput(call *api.Call) []byte {
+// toolInput is a call's input, which has to be an object: free text and what is
+// no object go into one.
+func toolInput(call *api.Call) string {
 	arguments := strings.TrimSpace(call.Arguments)
 	switch {
 	case call.Custom:
-		return append(memberText([]byte(`,"input":{`), customInput, call.Arguments), '}')
+		return string(append(memberText([]byte{'{'}, customInput, call.Arguments), '}'))
 	case arguments == "":
-		return []byte(`,"input":{}`)
+		return `{}`
 	case arguments[0] == '{' && json.Valid([]byte(arguments)):
-		return append([]byte(`,"input":`), arguments...)
+		return arguments
 	}
-	return append(memberText([]byte(`,"input":{`), rawInput, call.Arguments), '}')
+	return string(append(memberText([]byte{'{'}, rawInput, call.Arguments), '}'))
+}
+
+// withInput is a call's block with another input.
+func withInput(raw []byte, input string) []byte {
+	if string(jsonscan.Member(raw, "input")) == input {
+		return raw
+	}
+	return appendFields(nil, set(fieldsOf(raw), "input", input))
 }
 
 // images are the types that Anthropic takes:
@@ -152,9 +160,13 @@ func unsupportedFile(mime string) error {
 
 // The blocks of an answer, for clients of this format.
 
-// signedBy is a signature as a client of this format gets it.
-func signedBy(v api.Vendor, signature string) string {
-	if v == vendor || v == "" {
+// signedBy is a signature as a client of this format gets it. What nobody signed
+// is marked, unless it came in this format: Anthropic would refuse it as its own.
+func signedBy(source api.API, v api.Vendor, signature string) string {
+	switch {
+	case signature == "" && source != api.Messages:
+		return api.Unsigned
+	case signature == "", v == vendor:
 		return signature
 	}
 	return api.Seal(v, signature)
@@ -165,12 +177,13 @@ func appendRedacted(dst []byte, data string) []byte {
 }
 
 // appendCitation writes the source of a text; that of another format becomes
-// the result of a web search, whose index only Anthropic could give.
+// the result of a web search, with a mark for the index that only Anthropic
+// could give.
 func appendCitation(dst []byte, c *api.Citation) []byte {
 	if c.Source == api.Messages && jsonscan.Valid(c.Raw) {
 		return append(dst, c.Raw...)
 	}
 	dst = memberText(append(dst, `{"type":"web_search_result_location"`...), "cited_text", c.CitedText)
-	dst = memberText(memberText(dst, "encrypted_index", ""), "title", c.Title)
+	dst = memberText(memberText(dst, "encrypted_index", api.Unsigned), "title", c.Title)
 	return append(memberText(dst, "url", c.URL), '}')
 }

@@ -98,15 +98,17 @@ var statuses = map[string]int{
 	"billing_error":         http.StatusPaymentRequired,
 	"permission_error":      http.StatusForbidden,
 	"not_found_error":       http.StatusNotFound,
+	"conflict_error":        http.StatusConflict,
 	"request_too_large":     http.StatusRequestEntityTooLarge,
 	"rate_limit_error":      http.StatusTooManyRequests,
 	"timeout_error":         http.StatusGatewayTimeout,
-	"overloaded_error":      529,
+	"overloaded_error":      api.StatusOverloaded,
 }
 
 // DecodeError implements api.Codec.
 func (Codec) DecodeError(status int, body []byte) api.Error {
 	kind, message := readError(body)
+	request, _ := jsonscan.String(jsonscan.Member(body, "request_id"))
 	if message == "" {
 		message = strings.TrimSpace(strings.ToValidUTF8(string(body), "\ufffd"))
 	}
@@ -116,7 +118,7 @@ func (Codec) DecodeError(status int, body []byte) api.Error {
 	if message == "" {
 		message = http.StatusText(status)
 	}
-	return api.Error{Status: status, Code: codeOf(message), Message: message}
+	return api.Error{Status: status, Code: codeOf(message), Message: message, RequestID: request}
 }
 
 func statusOf(kind string) int {
@@ -127,18 +129,23 @@ func statusOf(kind string) int {
 }
 
 // codeOf tells OpenAI's clients that the prompt was too long, which Anthropic
-// says in words only.
+// says in words only, and Bedrock in others.
 func codeOf(message string) string {
-	for _, words := range []string{"prompt is too long", "exceed context limit", "context window"} {
+	message = strings.ToLower(message)
+	for _, words := range []string{"prompt is too long", "input is too long", "exceed context limit", "context window"} {
 		if strings.Contains(message, words) {
-			return "context_length_exceeded"
+			return api.CodeContextLength
 		}
 	}
 	return ""
 }
 
-// readError takes what an error says, also in the shapes of imitators.
+// readError takes what an error says, also in the shapes of imitators. Vertex
+// puts some of its errors into a list.
 func readError(body []byte) (kind, message string) {
+	if list := jsonscan.Array(body); list.Next() {
+		body = list.Value()
+	}
 	if inner := jsonscan.Member(body, "error"); !api.Empty(inner) {
 		body = inner
 	}

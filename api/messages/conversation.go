@@ -1,10 +1,12 @@
 package messages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // conversation arranges neutral messages into turns that Anthropic takes:
@@ -18,20 +20,26 @@ import (
 //   - text of nothing but space is left out, and so is space at the end of a last
 //     turn of the assistant's;
 //   - images that the assistant made go to the user's next turn;
-//   - a conversation with nothing but system messages is asked as the user's, and
-//     one that the assistant begins gets a user's turn before it, of a single
-//     full stop: no other word would be the client's.
+//   - a conversation with nothing but system messages is asked as the user's. One
+//     that the assistant begins gets a user's turn before it, of a single full
+//     stop: no other word would be the client's. So it goes, after it, with one
+//     that the assistant ends, where the model refuses to go on with a turn.
 //
-// What came in this format keeps its roles and is mended only in its order.
+// What came in this format keeps its turns and ids, and only results are mended
+// in their order. Left out is what other vendors have signed.
 type conversation struct {
-	native bool
-	drop   func(string)
+	native   bool
+	prefills bool // the model goes on with a turn of the assistant's
+	drop     func(string)
 
-	system turn
-	turns  []turn
-	open   map[string]pending // the calls, by the ids that the client gave
-	ids    map[string]int     // how often each encoded id was used
-	carry  []byte             // blocks for the user's next turn
+	system  turn
+	turns   []turn
+	open    map[string]pending // the calls, by the ids that the client gave
+	ids     map[string]int     // how often each encoded id was used
+	called  []string           // the names of the tools, each once
+	carry   []byte             // blocks for the user's next turn
+	apart   bool               // what comes next begins a turn
+	foreign bool               // reasoning was left out
 }
 
 // pending is a call that may get a result.
@@ -45,6 +53,8 @@ func (c *conversation) build(messages []api.Message) error {
 	c.open, c.ids = map[string]pending{}, map[string]int{}
 	for i := range messages {
 		m := &messages[i]
+		// A user's turn with results has come to two messages.
+		c.apart = c.native && (i == 0 || messages[i-1].Role != api.RoleTool || m.Role != api.RoleUser)
 		if m.Name != "" {
 			c.drop("name")
 		}
@@ -64,7 +74,6 @@ func (c *conversation) message(m *api.Message) error {
 			return c.systemPrompt(m.Parts)
 		}
 		if c.native {
-			c.turns = append(c.turns, turn{role: "system", lastAt: -1})
 			role = "system"
 		}
 	case api.RoleAssistant:
@@ -98,9 +107,10 @@ func (c *conversation) systemPrompt(parts []api.Part) error {
 
 // at is the turn to which blocks of a role go now.
 func (c *conversation) at(role string) *turn {
-	if n := len(c.turns); n > 0 && c.turns[n-1].role == role {
+	if n := len(c.turns); n > 0 && c.turns[n-1].role == role && !c.apart {
 		return &c.turns[n-1]
 	}
+	c.apart = false
 	c.turns = append(c.turns, turn{role: role, lastAt: -1})
 	t := &c.turns[len(c.turns)-1]
 	if role == "user" && len(c.carry) > 0 {
@@ -154,11 +164,17 @@ func (c *conversation) add(role string, p *api.Part) error {
 	case api.Opaque:
 		if p.Source == api.Messages {
 			c.at(role).block(p.Raw)
+			return nil
 		}
+		kind, _ := jsonscan.String(jsonscan.Member(p.Raw, "type"))
+		c.drop("messages." + kind)
 	default:
 		block, err := mediaBlock(p, c.native)
 		if err != nil || block == nil {
 			return err
+		}
+		if d := p.Media.Detail; d != "" && d != "auto" {
+			c.drop("detail")
 		}
 		if role == "assistant" && !c.native {
 			if len(c.carry) > 0 {
@@ -175,6 +191,8 @@ func (c *conversation) add(role string, p *api.Part) error {
 // reasoning goes back only to who made it and signed it.
 func (c *conversation) reasoning(role string, p *api.Part) {
 	if p.Vendor != vendor || p.Signature == "" {
+		c.foreign = true
+		c.drop("messages.thinking")
 		return
 	}
 	t := c.at(role)
@@ -189,11 +207,9 @@ func (c *conversation) reasoning(role string, p *api.Part) {
 
 func (c *conversation) call(p *api.Part) {
 	t := c.at("assistant")
-	id := api.CallID(p.Call.ID)
-	c.ids[id]++
-	if n := c.ids[id]; n > 1 { // some providers number the calls of each answer anew
-		id = api.CallID(id + "_" + strconv.Itoa(n))
-		c.ids[id]++
+	id := c.callID(p.Call.ID)
+	if !slices.Contains(c.called, p.Call.Name) {
+		c.called = append(c.called, p.Call.Name)
 	}
 	c.open[p.Call.ID] = pending{id: id, turn: len(c.turns) - 1}
 	t.calls = append(t.calls, p.Call.ID)
@@ -203,6 +219,21 @@ func (c *conversation) call(p *api.Part) {
 	}
 	dst := appendToolUse(nil, id, p.Call)
 	t.block(append(optionalRaw(dst, "cache_control", p.Cache), '}'))
+}
+
+// callID is a call's id in letters that Anthropic takes, and given once: some
+// providers number the calls of each answer anew.
+func (c *conversation) callID(id string) string {
+	if c.native {
+		return id
+	}
+	id = api.CallID(id)
+	c.ids[id]++
+	if n := c.ids[id]; n > 1 {
+		id = api.CallID(id + "_" + strconv.Itoa(n))
+		c.ids[id]++
+	}
+	return id
 }
 
 // result goes to the turn after its call's, whatever stands between.
@@ -276,6 +307,9 @@ func (c *conversation) finish() {
 		c.turns, c.system = append(c.turns, c.system), turn{}
 	case c.turns[n-1].role == "assistant":
 		c.turns[n-1].trim()
+		if !c.prefills && len(c.turns[n-1].calls) == 0 {
+			c.at("user").plain(".")
+		}
 	}
 	if c.turns[0].empty() || c.turns[0].role == "assistant" {
 		first := turn{role: "user"}
@@ -299,13 +333,19 @@ func (c *conversation) answer(t, next *turn) {
 	}
 }
 
-// repliesUnthinking tells whether the model is to go on after calls that it made
-// without thinking, or whose thinking is lost. A model with a budget refuses
-// that: such a turn has to begin with a thinking block.
+// repliesUnthinking tells whether the model is to go on with a turn, or after
+// calls, that it made without thinking, or whose thinking is lost. A model with a
+// budget refuses that: such a turn has to begin with a thinking block.
 // https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks
 func (c *conversation) repliesUnthinking() bool {
 	n := len(c.turns)
-	return n > 1 && len(c.turns[n-1].results) > 0 && len(c.turns[n-2].calls) > 0 && !c.turns[n-2].thinks
+	switch {
+	case n > 0 && c.turns[n-1].role == "assistant":
+		return !c.turns[n-1].thinks
+	case n > 1 && len(c.turns[n-1].results) > 0 && len(c.turns[n-2].calls) > 0:
+		return !c.turns[n-2].thinks
+	}
+	return false
 }
 
 func (c *conversation) size() (n int) {

@@ -80,6 +80,11 @@ func TestResponseIdentity(t *testing.T) {
 	f(`{"type":"text","text":"Hi"}`, `"stop_reason":"model_context_window_exceeded","stop_sequence":null`, usage)
 	f(`{"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"d"},{"type":"thinking","thinking":"","signature":"s"},{"type":"tool_use","id":"t","name":"n","input":{"a":[1e-7]}}`,
 		`"stop_reason":"tool_use","stop_sequence":null`, `{"input_tokens":3,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":5,"output_tokens_details":{"thinking_tokens":4},"service_tier":"standard"}`)
+	// What only this format knows.
+	f(`{"type":"tool_use","id":"t.1","name":"n","input":{"a":1},"caller":{"type":"code_execution_20250825","tool_id":"s"}},{"type":"text","text":"x","of_tomorrow":1}`,
+		`"stop_reason":"tool_use","stop_sequence":null,"container":{"id":"c"},"context_management":{"applied_edits":[]}`,
+		`{"input_tokens":3,"cache_creation_input_tokens":9,"cache_read_input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},"output_tokens":5,"server_tool_use":{"web_search_requests":1},"service_tier":"standard","inference_geo":"us"}`)
+	f(``, `"stop_reason":"refusal","stop_sequence":null,"stop_details":{"type":"refusal","category":"x"}`, usage)
 	f(`{"type":"server_tool_use","id":"s","name":"web_search","input":{"query":"q"}},{"type":"text","text":"x","citations":[{"type":"web_search_result_location","url":"u","title":"t","cited_text":"c","encrypted_index":"e"}]}`,
 		`"stop_reason":"end_turn","stop_sequence":null`, usage)
 }

@@ -83,6 +83,10 @@ func (t traits) effort(effort string) string {
 func (t traits) sampling() bool { return t.version < 47 }
 func (t traits) both() bool     { return t.version < 41 }
 
+// prefills tells whether the model goes on with a turn of the assistant's at the
+// end: https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-6#prefill-removal.
+func (t traits) prefills() bool { return t.version < 46 }
+
 // formats tells whether the model has output_config.format:
 // https://platform.claude.com/docs/en/build-with-claude/structured-outputs.
 func (t traits) formats() bool {

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
 )
@@ -12,10 +13,17 @@ const minBudget = 1024
 
 // thinking is the member of that name, the effort for output_config, and
 // max_tokens, which includes the budget and has to be above it.
-func (e *requestEncoder) thinking(limit int64, unthinking bool) (json.RawMessage, string, int64) {
+func (e *requestEncoder) thinking(limit int64, c *conversation) (json.RawMessage, string, int64) {
 	r := e.req.Reasoning
 	switch {
 	case r == nil:
+		return nil, "", limit
+	case e.native && r.Budget > 0 && c.foreign && c.repliesUnthinking():
+		e.unthinking = true
+		e.drop("thinking")
+		if e.clearsThinking() {
+			e.drop("context_management")
+		}
 		return nil, "", limit
 	case e.native:
 		return e.asItCame(r, limit)
@@ -44,11 +52,17 @@ func (e *requestEncoder) thinking(limit int64, unthinking bool) (json.RawMessage
 		}
 		return append(dst, '}'), e.traits.effort(effort), limit
 	}
-	if unthinking {
+	if c.repliesUnthinking() {
 		e.drop("reasoning")
 		return nil, "", limit
 	}
 	return e.budget(r, effort, limit)
+}
+
+// clearsThinking tells whether an edit of the context is of thinking, which
+// Anthropic refuses where there is none.
+func (e *requestEncoder) clearsThinking() bool {
+	return strings.Contains(string(e.req.Extra["context_management"]), `"clear_thinking`)
 }
 
 // budget is thinking with a number of tokens, which leaves room for the answer.

@@ -12,7 +12,7 @@ import (
 func (Codec) DecodeRequest(body []byte) (*api.Request, error) {
 	d := requestDecoder{
 		req:    &api.Request{Source: api.Messages},
-		blocks: blockDecoder{keep: true, names: map[string]string{}},
+		blocks: blockDecoder{request: true, names: map[string]string{}},
 	}
 	if err := members(body, d.member); err != nil {
 		return nil, err

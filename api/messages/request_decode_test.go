@@ -80,8 +80,46 @@ func TestDecodeTools(t *testing.T) {
 	})
 	later := `{"type":"web_search_20260209","name":"web_search","blocked_domains":["b.org"]}`
 	f(later, api.Tool{Kind: api.WebSearchTool, Name: "web_search", Search: &api.WebSearch{BlockedDomains: []string{"b.org"}}, Raw: raw(later), Source: api.Messages})
-	bash := `{"type":"bash_20250124","name":"bash"}`
-	f(bash, api.Tool{Kind: api.OpaqueTool, Name: "bash", Raw: raw(bash), Source: api.Messages})
+	for _, server := range []string{
+		`{"type":"web_fetch_20250910","name":"web_fetch"}`, `{"type":"code_execution_20250825","name":"code_execution"}`,
+		`{"type":"tool_search_tool_regex_20251119","name":"tool_search_tool_regex"}`, `{"type":"bashful_20990101","name":"bash"}`,
+	} {
+		var named struct{ Name string }
+		require.NoError(t, json.Unmarshal([]byte(server), &named))
+		f(server, api.Tool{Kind: api.OpaqueTool, Name: named.Name, Raw: raw(server), Source: api.Messages})
+	}
+	f(`{"type":"mcp_toolset","mcp_server_name":"s"}`, api.Tool{Kind: api.OpaqueTool, Raw: raw(`{"type":"mcp_toolset","mcp_server_name":"s"}`), Source: api.Messages})
+}
+
+// The tools that Anthropic defines and the client runs are functions to others,
+// with the arguments that Anthropic documents.
+func TestDecodeClientTools(t *testing.T) {
+	f := func(tool, name string, members ...string) {
+		t.Helper()
+		got := decode(t, `{"messages":[],"tools":[`+tool+`]}`).Tools[0]
+		require.Equal(t, api.FunctionTool, got.Kind)
+		require.Equal(t, name, got.Name)
+		require.NotEmpty(t, got.Description)
+		require.Equal(t, tool, string(got.Raw))
+		require.Equal(t, api.Messages, got.Source)
+		var schema struct{ Properties map[string]json.RawMessage }
+		require.NoError(t, json.Unmarshal(got.Schema, &schema))
+		for _, m := range members {
+			require.Contains(t, schema.Properties, m)
+		}
+		require.Len(t, schema.Properties, len(members))
+	}
+	f(`{"type":"bash_20250124","name":"bash","cache_control":{"type":"ephemeral"}}`, "bash", "command", "restart")
+	f(`{"type":"text_editor_20250124","name":"str_replace_editor"}`, "str_replace_editor", "command", "path", "file_text", "old_str", "new_str", "insert_line", "view_range")
+	f(`{"type":"text_editor_20250728","name":"str_replace_based_edit_tool","max_characters":10000}`, "str_replace_based_edit_tool",
+		"command", "path", "file_text", "old_str", "new_str", "insert_line", "insert_text", "view_range")
+	f(`{"type":"memory_20250818","name":"memory"}`, "memory",
+		"command", "path", "file_text", "old_str", "new_str", "insert_line", "insert_text", "view_range", "old_path", "new_path")
+	f(`{"type":"computer_20250124","name":"computer","display_width_px":1024,"display_height_px":768}`, "computer",
+		"action", "coordinate", "start_coordinate", "text", "duration", "scroll_direction", "scroll_amount")
+
+	computer := decode(t, `{"messages":[],"tools":[{"type":"computer_20250124","name":"computer","display_width_px":1024,"display_height_px":768}]}`).Tools[0]
+	require.Contains(t, computer.Description, "1024 x 768")
 }
 
 func TestDecodeMessages(t *testing.T) {
@@ -141,6 +179,16 @@ func TestDecodeBlocks(t *testing.T) {
 		api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "a", Name: "b", Arguments: "{}"}, Signature: "s1", Vendor: api.Google})
 	f(`{"type":"text","text":"x"},{"type":"redacted_thinking","data":"previous:plexus:google:s2"}`,
 		api.Part{Kind: api.Text, Text: "x", Signature: "s2", Vendor: api.Google})
+
+	// What a tool's search found is a text to those who have no such thing, and so
+	// is the summary of a conversation that was cut.
+	found = `{"type":"tool_reference","tool_name":"look"}`
+	f(`{"type":"tool_result","tool_use_id":"t","content":[`+found+`]}`, api.Part{Kind: api.ToolResult, Result: &api.Result{
+		ID: "t", Parts: []api.Part{{Kind: api.Text, Text: "look", Raw: raw(found), Source: api.Messages}},
+	}})
+	summary := `{"type":"compaction","content":"Until now"}`
+	f(summary, api.Part{Kind: api.Text, Text: "Until now", Raw: raw(summary), Source: api.Messages})
+	f(`{"type":"compaction","content":null}`, api.Part{Kind: api.Opaque, Raw: raw(`{"type":"compaction","content":null}`), Source: api.Messages, Vendor: api.Anthropic})
 
 	cite := `{"type":"web_search_result_location","url":"https://a.org","title":"A","cited_text":"q","encrypted_index":"e"}`
 	f(`{"type":"text","text":"x","citations":[`+cite+`]}`, api.Part{Kind: api.Text, Text: "x", Citations: []api.Citation{

@@ -1,6 +1,8 @@
 package messages
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -18,7 +20,7 @@ func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 	if err := e.supported(); err != nil {
 		return nil, nil, err
 	}
-	c := conversation{native: e.native, drop: e.drop}
+	c := conversation{native: e.native, prefills: e.traits.prefills(), drop: e.drop}
 	if err := c.build(req.Messages); err != nil {
 		return nil, nil, err
 	}
@@ -31,11 +33,12 @@ func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 }
 
 type requestEncoder struct {
-	req     *api.Request
-	native  bool
-	traits  traits
-	offered []string // the names of the tools that are sent
-	dropped []string
+	req        *api.Request
+	native     bool
+	traits     traits
+	offered    []string // the names of the tools that are sent
+	unthinking bool     // thinking had to be left out
+	dropped    []string
 }
 
 func (e *requestEncoder) drop(name string) { e.dropped = append(e.dropped, name) }
@@ -43,7 +46,7 @@ func (e *requestEncoder) drop(name string) { e.dropped = append(e.dropped, name)
 func (e *requestEncoder) body(c *conversation) ([]byte, error) {
 	req := e.req
 	limit := e.limit()
-	thinking, effort, limit := e.thinking(limit, c.repliesUnthinking())
+	thinking, effort, limit := e.thinking(limit, c)
 
 	dst := make([]byte, 0, c.size()+1024)
 	dst = memberText(append(dst, '{'), "model", req.Model)
@@ -51,7 +54,7 @@ func (e *requestEncoder) body(c *conversation) ([]byte, error) {
 		dst = memberInt(dst, "max_tokens", limit)
 	}
 	dst = c.appendTo(dst)
-	dst, err := e.tools(dst)
+	dst, err := e.tools(dst, c.called)
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +193,12 @@ var tiers = map[string]string{"auto": "auto", "default": "standard_only"}
 
 func (e *requestEncoder) metadata(dst []byte) []byte {
 	nested := e.nested("metadata.")
-	if e.req.User != "" || len(nested) > 0 {
-		dst = optionalText(append(member(dst, "metadata"), '{'), "user_id", e.req.User)
+	user := e.req.User
+	if !e.native {
+		user = userID(user)
+	}
+	if user != "" || len(nested) > 0 {
+		dst = optionalText(append(member(dst, "metadata"), '{'), "user_id", user)
 		dst = append(appendNested(dst, nested), '}')
 	}
 	tier := e.req.ServiceTier
@@ -201,6 +208,24 @@ func (e *requestEncoder) metadata(dst []byte) []byte {
 		}
 	}
 	return optionalText(dst, "service_tier", tier)
+}
+
+// maxUser is how long metadata.user_id may be.
+const maxUser = 256
+
+// userID is the name of a user as Anthropic takes it: an opaque one. What looks
+// like an address or a telephone number, or is too long, gives its hash:
+// https://github.com/BerriAI/litellm/issues/10106.
+func userID(s string) string {
+	name, domain, address := strings.Cut(s, "@")
+	address = address && name != "" && strings.Contains(strings.Trim(domain, "."), ".")
+	digits, phone := strings.CutPrefix(s, "+")
+	phone = phone && len(digits) > 6 && strings.Trim(digits, "0123456789 -./()") == ""
+	if !address && !phone && len(s) <= maxUser {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
 
 // nested are the members of an object that only Extra holds, by their own names.
@@ -233,7 +258,7 @@ func (e *requestEncoder) extra(dst []byte) []byte {
 			e.drop(name)
 			continue
 		}
-		if name == "max_tokens" && e.req.MaxTokens > 0 ||
+		if name == "max_tokens" && e.req.MaxTokens > 0 || name == "context_management" && e.unthinking && e.clearsThinking() ||
 			slices.ContainsFunc(insides, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			continue
 		}

@@ -1,6 +1,8 @@
 package messages_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -23,6 +25,11 @@ func call(id, name, arguments string) api.Part {
 
 func result(id string, parts ...api.Part) api.Part {
 	return api.Part{Kind: api.ToolResult, Result: &api.Result{ID: id, Parts: parts}}
+}
+
+func sum(s string) string {
+	hash := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(hash[:])
 }
 
 var asked = []api.Message{turn(api.RoleUser, say("Hi"))}
@@ -72,6 +79,14 @@ func TestEncodeSettings(t *testing.T) {
 		Verbosity: "low", Metadata: raw(`{"a":"b"}`), Extra: map[string]json.RawMessage{"store": raw("true"), "prediction": raw("{}")},
 		Messages: []api.Message{{Role: api.RoleUser, Name: "Ann", Parts: []api.Part{say("Hi")}}},
 	}, `{"max_tokens":7}`, "frequency_penalty", "logit_bias", "metadata", "name", "prediction", "presence_penalty", "seed", "service_tier", "store", "verbosity")
+
+	// Who asks: Anthropic refuses addresses, telephone numbers and what is long.
+	const hashed = `{"max_tokens":7,"metadata":{"user_id":"b4c9a289323b21a01c3e940f150eb9b8c542587f1abfd8f0e1cc1ffc5e475514"}}`
+	f("m", api.Request{MaxTokens: 7, User: "user@example.com"}, hashed)
+	f("m", api.Request{MaxTokens: 7, User: "+41 44 668 18 00"}, `{"max_tokens":7,"metadata":{"user_id":"`+sum("+41 44 668 18 00")+`"}}`)
+	f("m", api.Request{MaxTokens: 7, User: strings.Repeat("x", 257)}, `{"max_tokens":7,"metadata":{"user_id":"`+sum(strings.Repeat("x", 257))+`"}}`)
+	f("m", api.Request{MaxTokens: 7, User: strings.Repeat("x", 256)}, `{"max_tokens":7,"metadata":{"user_id":"`+strings.Repeat("x", 256)+`"}}`)
+	f("m", api.Request{MaxTokens: 7, User: "4711@home"}, `{"max_tokens":7,"metadata":{"user_id":"4711@home"}}`)
 
 	// Sampling.
 	f(old, api.Request{MaxTokens: 7, Temperature: "1e-7", TopK: "5"}, `{"max_tokens":7,"temperature":1e-7,"top_k":5}`)
@@ -141,6 +156,10 @@ func TestEncodeTools(t *testing.T) {
 	f(choose(api.ToolRequired, "", new(false)), sentA, `{"type":"any","disable_parallel_tool_use":true}`)
 	f(choose(api.ToolNamed, "a", nil), sentA, `{"type":"tool","name":"a"}`)
 	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolAuto}}, "", "")
+	// Anthropic has refused calls in a conversation without tools.
+	called := []api.Message{asked[0], turn(api.RoleAssistant, call("1", "a", ""), call("2", "b", ""), call("3", "a", "")), turn(api.RoleTool, result("1"), result("2"), result("3"))}
+	f(api.Request{Messages: called}, `[{"name":"a","input_schema":{"type":"object","properties":{}}},{"name":"b","input_schema":{"type":"object","properties":{}}}]`, `{"type":"none"}`)
+	f(api.Request{Messages: called, Tools: []api.Tool{a}}, sentA, "")
 	f(api.Request{Tools: []api.Tool{a, {Kind: api.FunctionTool, Name: "b"}}, ToolChoice: api.ToolChoice{Mode: api.ToolAuto, Allowed: []string{"a"}}}, sentA, `{"type":"auto"}`)
 	forced := choose(api.ToolRequired, "", nil)
 	forced.Reasoning = &api.Reasoning{Effort: "low"}
@@ -225,9 +244,47 @@ func TestEncodeMessages(t *testing.T) {
 			api.Part{Kind: api.Text, Text: "Yes", Signature: "g", Vendor: api.Google}), hi)
 	f(`[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"server_tool_use"},{"type":"text","text":"I cannot"}]}]`, "",
 		hi, turn(assistant, api.Part{Kind: api.Opaque, Raw: raw(`{"type":"server_tool_use"}`), Source: api.Messages, Vendor: api.Anthropic}, api.Part{Kind: api.Refusal, Text: "I cannot"}))
+	// Nothing to answer: models that still take a beginning go on with it.
+	f(`[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]}]`, "", hi, turn(assistant, call("a", "f", "")))
 	// The assistant's pictures.
 	f(`[{"role":"user","content":"Hi"},{"role":"assistant","content":"Here"},{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},{"type":"text","text":"Hi"}]}]`, "",
 		hi, turn(assistant, say("Here"), api.Part{Kind: api.Image, Media: &api.Media{Data: "iVBORw0KGgo="}}), hi)
+}
+
+// Claude 4.6 and later refuse to go on with a turn of the assistant's.
+func TestPrefill(t *testing.T) {
+	f := func(model, want string, parts ...api.Part) {
+		t.Helper()
+		got, _ := encode(t, api.Request{Model: model, Messages: []api.Message{asked[0], turn(api.RoleAssistant, parts...)}})
+		require.JSONEq(t, want, string(got["messages"]))
+	}
+	begun := `{"role":"user","content":"Hi"},{"role":"assistant","content":"The"}`
+	f("m", `[`+begun+`]`, say("The "))
+	f("claude-sonnet-4-5", `[`+begun+`]`, say("The "))
+	f("claude-opus-4-6", `[`+begun+`,{"role":"user","content":"."}]`, say("The "))
+	f("claude-fable-5", `[`+begun+`,{"role":"user","content":"."}]`, say("The "))
+	f("claude-opus-4-6", `[{"role":"user","content":"Hi"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":{}}]}]`, call("a", "f", ""))
+	f("claude-opus-4-6", `[{"role":"user","content":"Hi"}]`, say(" "))
+
+	// With thinking, a turn that the model is to go on with has to begin with it.
+	got, dropped := encode(t, api.Request{Model: "claude-sonnet-4-5", Reasoning: &api.Reasoning{Effort: "low"}, Messages: []api.Message{asked[0], turn(api.RoleAssistant, say("The"))}})
+	require.Nil(t, got["thinking"])
+	require.Equal(t, []string{"reasoning"}, dropped)
+}
+
+// What is left out of a conversation is listed.
+func TestDroppedFromMessages(t *testing.T) {
+	f := func(part api.Part, want ...string) {
+		t.Helper()
+		_, dropped := encode(t, api.Request{Model: "m", Messages: []api.Message{asked[0], turn(api.RoleAssistant, part, say("x")), asked[0]}})
+		require.Equal(t, want, dropped)
+	}
+	f(api.Part{Kind: api.Thinking, Text: "hm", Signature: "e", Vendor: api.OpenAI}, "messages.thinking")
+	f(api.Part{Kind: api.Thinking, Text: "hm"}, "messages.thinking")
+	f(api.Part{Kind: api.Opaque, Raw: raw(`{"type":"computer_call"}`), Source: api.Responses}, "messages.computer_call")
+	f(api.Part{Kind: api.Image, Media: &api.Media{URL: "https://a.org/b", Detail: "low"}}, "detail")
+	f(api.Part{Kind: api.Image, Media: &api.Media{URL: "https://a.org/b", Detail: "auto"}})
+	f(api.Part{Kind: api.Thinking, Text: "hm", Signature: "s", Vendor: api.Anthropic})
 }
 
 // A model with a budget refuses to think after calls without thinking.
@@ -283,6 +340,7 @@ func TestEncodeUnsupported(t *testing.T) {
 	f(api.Request{Extra: map[string]json.RawMessage{"previous_response_id": raw(`"r"`)}}, "previous_response_id")
 	f(api.Request{Extra: map[string]json.RawMessage{"background": raw(`true`)}}, "background")
 	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "gone"}}, "tool_choice")
+	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolRequired}, Tools: []api.Tool{{Kind: api.OpaqueTool, Raw: raw(`{"type":"file_search"}`), Source: api.Responses}}}, "tool_choice")
 	f(part(api.Sound, api.Media{MIME: "audio/wav", Data: "AA=="}), "input_audio")
 	f(part(api.Image, api.Media{MIME: "image/bmp", Data: "AA=="}), "image")
 	f(part(api.Image, api.Media{URL: "gs://b/c.png"}), "file")

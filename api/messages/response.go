@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/caddy-plexus/plexus/api"
-	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // DecodeResponse implements api.Codec.
@@ -33,7 +32,10 @@ func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
 			return text(raw, &choice.StopSequence)
 		case "usage":
 			resp.Usage = tokens(raw, resp.Usage)
-			_ = text(jsonscan.Member(raw, "service_tier"), &resp.ServiceTier)
+			resp.ServiceTier, resp.Extra = moreUsage(raw, resp.Extra)
+		case "role":
+		default:
+			resp.Extra = extra(resp.Extra, key, raw)
 		}
 		return err
 	})
@@ -80,18 +82,23 @@ func (Codec) EncodeResponse(resp *api.Response, req *api.Request) ([]byte, error
 	dst = append(member(dst, "content"), '[')
 	calls, refused := false, false
 	for i := range choice.Parts {
-		dst = appendAnswer(dst, &choice.Parts[i])
+		dst = appendAnswer(dst, resp.Source, &choice.Parts[i])
 		calls = calls || choice.Parts[i].Kind == api.ToolCall
 		refused = refused || choice.Parts[i].Kind == api.Refusal
 	}
 	dst = append(dst, ']')
 	dst = memberText(dst, "stop_reason", stopReason(choice.Finish, calls, refused))
 	dst = appendStopSequence(dst, choice.StopSequence)
-	dst = appendUsage(member(dst, "usage"), resp.Usage)
-	if resp.Source == api.Messages && resp.ServiceTier != "" {
-		dst = append(memberText(dst[:len(dst)-1], "service_tier", resp.ServiceTier), '}')
+	own := resp.Extra
+	if resp.Source != api.Messages {
+		own = nil
 	}
-	return append(dst, '}'), nil
+	dst = appendUsage(member(dst, "usage"), resp.Usage)
+	if resp.Source == api.Messages {
+		dst = optionalText(dst[:len(dst)-1], "service_tier", resp.ServiceTier)
+		dst = append(appendExtra(dst, own, inUsage), '}')
+	}
+	return append(appendExtra(dst, own, inMessage), '}'), nil
 }
 
 func appendStopSequence(dst []byte, s string) []byte {
@@ -119,7 +126,16 @@ func messageID(id string) string {
 }
 
 // appendAnswer writes a part of an answer; pictures and sounds have no block.
-func appendAnswer(dst []byte, p *api.Part) []byte {
+func appendAnswer(dst []byte, source api.API, p *api.Part) []byte {
+	if p.Source == api.Messages && len(p.Raw) > 0 {
+		switch {
+		case !json.Valid(p.Raw):
+			return dst
+		case p.Kind == api.ToolCall: // which a stream tells of before its input
+			return append(element(dst), withInput(p.Raw, toolInput(p.Call))...)
+		}
+		return append(element(dst), p.Raw...)
+	}
 	switch p.Kind {
 	case api.Text, api.Refusal:
 		if p.Text == "" {
@@ -142,11 +158,7 @@ func appendAnswer(dst []byte, p *api.Part) []byte {
 		dst = appendNext(dst, p.Vendor, p.Signature)
 		return append(appendToolUse(element(dst), api.CallID(p.Call.ID), p.Call), '}')
 	case api.Thinking:
-		return appendThinking(dst, p)
-	case api.Opaque:
-		if p.Source == api.Messages && json.Valid(p.Raw) {
-			return append(element(dst), p.Raw...)
-		}
+		return appendThinking(dst, source, p)
 	}
 	return dst
 }
@@ -159,10 +171,10 @@ func appendNext(dst []byte, v api.Vendor, signature string) []byte {
 	return appendRedacted(element(dst), ofNext+api.Seal(v, signature))
 }
 
-func appendThinking(dst []byte, p *api.Part) []byte {
-	signature := signedBy(p.Vendor, p.Signature)
+func appendThinking(dst []byte, source api.API, p *api.Part) []byte {
+	signature := signedBy(source, p.Vendor, p.Signature)
 	switch {
-	case p.Text == "" && signature == "":
+	case p.Text == "" && p.Signature == "":
 		return dst
 	case p.Redacted, p.Text == "" && p.Vendor != vendor:
 		return appendRedacted(element(dst), signature)

@@ -52,7 +52,7 @@ func TestEncodeResponse(t *testing.T) {
 	f(parts(api.FinishStop, api.Part{Kind: api.Refusal, Text: "No"}), answer(`{"type":"text","text":"No"}`, "refusal"))
 	f(parts(api.FinishStop, call("a|b", "f", `{"x":`)), answer(`{"type":"tool_use","id":"`+api.CallID("a|b")+`","name":"f","input":{"_raw":"{\"x\":"}}`, "tool_use"))
 	f(parts(api.FinishLength, api.Part{Kind: api.Thinking, Text: "hm"}, api.Part{Kind: api.Thinking, Text: "hm", Signature: "e", Vendor: api.OpenAI}, api.Part{Kind: api.Thinking, Signature: "h", Vendor: api.OpenAI}, api.Part{Kind: api.Thinking}),
-		answer(`{"type":"thinking","thinking":"hm","signature":""},{"type":"thinking","thinking":"hm","signature":"plexus:openai:e"},{"type":"redacted_thinking","data":"plexus:openai:h"}`, "max_tokens"))
+		answer(`{"type":"thinking","thinking":"hm","signature":"plexus::"},{"type":"thinking","thinking":"hm","signature":"plexus:openai:e"},{"type":"redacted_thinking","data":"plexus:openai:h"}`, "max_tokens"))
 	f(parts(api.FinishStop, api.Part{Kind: api.Image, Media: &api.Media{}}, api.Part{Kind: api.Opaque, Raw: raw(`{}`), Source: api.Responses}), answer("", "end_turn"))
 }
 
@@ -61,7 +61,12 @@ func TestDecodeError(t *testing.T) {
 		t.Helper()
 		require.Equal(t, want, messages.Codec{}.DecodeError(status, []byte(body)))
 	}
-	f(429, `{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"},"request_id":"r"}`, api.Error{Status: 429, Message: "Slow down"})
+	f(429, `{"type":"error","error":{"type":"rate_limit_error","message":"Slow down"},"request_id":"r"}`, api.Error{Status: 429, Message: "Slow down", RequestID: "r"})
+	f(402, `{"type":"error","error":{"type":"billing_error","message":"Pay"}}`, api.Error{Status: 402, Message: "Pay"})
+	f(200, `{"type":"error","error":{"type":"conflict_error","message":"Twice"}}`, api.Error{Status: 409, Message: "Twice"})
+	f(429, `[{"error":{"code":429,"message":"Vertex","status":"RESOURCE_EXHAUSTED"}}]`, api.Error{Status: 429, Message: "Vertex"})
+	f(400, `{"message":"Bedrock: Input is too long for requested model."}`, api.Error{Status: 400, Code: "context_length_exceeded", Message: "Bedrock: Input is too long for requested model."})
+	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"Prompt is too long"}}`, api.Error{Status: 400, Code: "context_length_exceeded", Message: "Prompt is too long"})
 	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}`,
 		api.Error{Status: 400, Code: "context_length_exceeded", Message: "prompt is too long: 210000 tokens > 200000 maximum"})
 	f(200, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, api.Error{Status: 529, Message: "Overloaded"})

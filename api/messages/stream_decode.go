@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ type streamDecoder struct {
 	started, called, finished, done, failed bool
 
 	usage, told api.Usage
+	extra       map[string]json.RawMessage
 }
 
 // Decode implements api.StreamDecoder. The type inside the data decides; the
@@ -91,14 +93,19 @@ func (d *streamDecoder) event(kind []byte, index int, inner, data []byte) {
 			d.send(api.Ping)
 		}
 	case "error":
-		kind, message := readError(data)
-		if message == "" {
-			message = "The provider reports an error in its stream."
-		}
-		d.done, d.failed = true, true
-		d.ev.Err = &api.Error{Status: statusOf(kind), Code: codeOf(message), Message: message}
-		d.send(api.ErrorEvent)
+		d.fail(data)
 	}
+}
+
+func (d *streamDecoder) fail(data []byte) {
+	kind, message := readError(data)
+	if message == "" {
+		message = "The provider reports an error in its stream."
+	}
+	request, _ := jsonscan.String(jsonscan.Member(data, "request_id"))
+	d.done, d.failed = true, true
+	d.ev.Err = &api.Error{Status: statusOf(kind), Code: codeOf(message), Message: message, RequestID: request}
+	d.send(api.ErrorEvent)
 }
 
 // send tells of what ev holds.
@@ -106,6 +113,16 @@ func (d *streamDecoder) send(kind api.EventKind) {
 	d.ev.Kind = kind
 	d.emit(&d.ev)
 	d.ev = api.Event{}
+}
+
+// begun tells of the start, which some imitators leave out.
+func (d *streamDecoder) begun() {
+	if d.started {
+		return
+	}
+	d.started = true
+	d.ev.Source, d.ev.Usage = api.Messages, d.usage
+	d.send(api.Start)
 }
 
 // start also takes a second message_start: some gateways repeat it, and some
@@ -120,6 +137,7 @@ func (d *streamDecoder) start(message []byte) {
 			d.ev.Model, _ = jsonscan.String(it.Value())
 		case "usage":
 			d.usage = tokens(it.Value(), d.usage)
+			d.ev.ServiceTier, d.extra = moreUsage(it.Value(), d.extra)
 		}
 	}
 	if d.started {
@@ -127,8 +145,7 @@ func (d *streamDecoder) start(message []byte) {
 		d.closeAll()
 		return
 	}
-	d.started = true
-	d.send(api.Start)
+	d.begun()
 }
 
 func (d *streamDecoder) find(index int) int {
@@ -156,7 +173,7 @@ func (d *streamDecoder) open(index int, raw []byte) {
 	case "text":
 		content.Kind = api.Text
 	case "thinking":
-		content.Kind, content.Vendor = api.Thinking, vendor
+		content.Kind = api.Thinking // whose it is, is told with the signature
 	case "redacted_thinking":
 		content = api.Part{Kind: api.Thinking, Vendor: vendor, Redacted: true}
 		content.Signature, _ = jsonscan.String(jsonscan.Member(raw, "data"))
@@ -188,14 +205,29 @@ func (d *streamDecoder) call(raw []byte, b *block) api.Part {
 		return api.Part{Kind: api.Text}
 	}
 	d.called = true
-	return api.Part{Kind: api.ToolCall, Call: call}
+	content := api.Part{Kind: api.ToolCall, Call: call}
+	if saysMore(raw) {
+		content.Raw, content.Source = withInput(raw, "{}"), api.Messages
+	}
+	return content
+}
+
+// saysMore tells whether a call's block has members that a neutral call has not,
+// such as its caller.
+func saysMore(raw []byte) bool {
+	it := jsonscan.Object(raw)
+	for it.Next() {
+		switch string(it.Key) {
+		case "type", "id", "name", "input":
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 func (d *streamDecoder) begin(b block, content *api.Part) {
-	if !d.started {
-		d.started = true
-		d.send(api.Start)
-	}
+	d.begun()
 	b.part = d.parts
 	d.parts++
 	d.block = append(d.block, b)
@@ -262,42 +294,50 @@ func (d *streamDecoder) delta(index int, raw []byte) {
 			continue
 		}
 		if i < 0 {
-			if i = d.implied(index, string(key), value); i < 0 {
+			if i = d.implied(index, key, value); i < 0 {
 				continue
 			}
 		}
-		d.piece(&d.block[i], string(key), value)
+		d.piece(&d.block[i], key, value)
 	}
 }
 
-func (d *streamDecoder) implied(index int, key string, value []byte) int {
+func (d *streamDecoder) implied(index int, key, value []byte) int {
 	content := api.Part{Kind: api.Text}
 	switch {
 	case len(value) <= 2:
 		return -1
-	case key == "thinking":
-		content = api.Part{Kind: api.Thinking, Vendor: vendor}
-	case key != "text":
+	case string(key) == "thinking":
+		content = api.Part{Kind: api.Thinking}
+	case string(key) != "text":
 		return -1
 	}
 	d.begin(block{index: index, kind: content.Kind}, &content)
 	return len(d.block) - 1
 }
 
-func (d *streamDecoder) piece(b *block, key string, value []byte) {
-	switch {
-	case b.kind == api.Opaque:
-		b.keep(key, value)
-	case key == "text" && b.kind == api.Text && b.start == nil, key == "thinking" && b.kind == api.Thinking:
-		d.text(b, value)
-	case key == "partial_json":
+func (d *streamDecoder) piece(b *block, key, value []byte) {
+	if b.kind == api.Opaque {
+		b.keep(string(key), value)
+		return
+	}
+	switch string(key) {
+	case "text":
+		if b.kind == api.Text && b.start == nil {
+			d.text(b, value)
+		}
+	case "thinking":
+		if b.kind == api.Thinking {
+			d.text(b, value)
+		}
+	case "partial_json":
 		if len(value) > 2 {
 			b.start = nil
 		}
 		d.text(b, value)
-	case key == "signature":
+	case "signature":
 		d.signature(b, value)
-	case key == "citation":
+	case "citation":
 		d.citation(b, value)
 	}
 }
@@ -327,7 +367,10 @@ func (d *streamDecoder) closeAll() {
 func (d *streamDecoder) messageDelta(delta, data []byte) {
 	if usage := jsonscan.Member(data, "usage"); usage != nil {
 		d.usage = tokens(usage, d.usage)
+		_, d.extra = moreUsage(usage, d.extra)
 	}
+	d.extra = more(d.extra, data, "type", "delta", "usage")
+	d.extra = more(d.extra, delta, "stop_reason", "stop_sequence")
 	if reason, _ := jsonscan.String(jsonscan.Member(delta, "stop_reason")); reason != "" {
 		sequence, _ := jsonscan.String(jsonscan.Member(delta, "stop_sequence"))
 		d.finish(reason, sequence)
@@ -339,13 +382,10 @@ func (d *streamDecoder) finish(reason, sequence string) {
 	if d.finished {
 		return
 	}
-	if !d.started {
-		d.started = true
-		d.send(api.Start)
-	}
+	d.begun()
 	d.closeAll()
 	d.finished = true
-	d.ev.Finish, d.ev.StopSequence = finishOf(reason, d.called), sequence
+	d.ev.Finish, d.ev.StopSequence, d.ev.Extra = finishOf(reason, d.called), sequence, d.extra
 	d.send(api.Finished)
 }
 

@@ -32,9 +32,11 @@ type streamEncoder struct {
 
 	calls, refused, started, done bool
 
+	source   api.API
 	finish   api.Finish
 	sequence string
 	usage    api.Usage
+	extra    map[string]json.RawMessage
 }
 
 // Encode implements api.StreamEncoder.
@@ -65,6 +67,9 @@ func (e *streamEncoder) handle(ev *api.Event) {
 		e.partEnd()
 	case api.Finished:
 		e.finish, e.sequence = ev.Finish, ev.StopSequence
+		if e.source == api.Messages {
+			e.extra = ev.Extra
+		}
 	case api.UsageEvent:
 		e.usage = ev.Usage
 	case api.Ping:
@@ -93,13 +98,20 @@ func (e *streamEncoder) start(ev *api.Event) {
 	if e.started {
 		return
 	}
-	e.started = true
+	e.started, e.source = true, ev.Source
+	if ev.Usage.Known {
+		e.usage = ev.Usage
+	}
 	e.begin("message_start")
 	e.dst = memberText(append(member(e.dst, "message"), '{'), "id", messageID(ev.ID))
 	e.dst = append(e.dst, `,"type":"message","role":"assistant"`...)
 	e.dst = memberText(e.dst, "model", modelOf(ev.Model, e.req))
 	e.dst = append(e.dst, `,"content":[],"stop_reason":null,"stop_sequence":null`...)
-	e.dst = append(appendUsage(member(e.dst, "usage"), e.usage), '}')
+	e.dst = appendUsage(member(e.dst, "usage"), e.usage)
+	if e.source == api.Messages && ev.ServiceTier != "" {
+		e.dst = append(memberText(e.dst[:len(e.dst)-1], "service_tier", ev.ServiceTier), '}')
+	}
+	e.dst = append(e.dst, '}')
 	e.endEvent()
 }
 
@@ -116,10 +128,12 @@ func (e *streamEncoder) openBlock() {
 	}
 	e.open = true
 	e.blockStart()
-	switch e.part.Kind {
-	case api.Thinking:
+	switch {
+	case len(e.part.Raw) > 0:
+		e.dst = append(e.dst, e.part.Raw...)
+	case e.part.Kind == api.Thinking:
 		e.dst = append(e.dst, `{"type":"thinking","thinking":"","signature":""}`...)
-	case api.ToolCall:
+	case e.part.Kind == api.ToolCall:
 		e.dst = memberText(append(e.dst, `{"type":"tool_use"`...), "id", api.CallID(e.call.ID))
 		e.dst = append(memberText(e.dst, "name", e.call.Name), `,"input":{}}`...)
 	default:
@@ -162,7 +176,10 @@ func (e *streamEncoder) partStart(content *api.Part) {
 		content = &api.Part{Kind: api.Text}
 	}
 	e.part, e.call, e.signature = *content, api.Call{}, ""
-	e.part.Raw, e.part.Citations, e.part.Media, e.part.Result = nil, nil, nil, nil
+	e.part.Citations, e.part.Media, e.part.Result = nil, nil, nil
+	if e.part.Raw = nil; content.Kind == api.ToolCall && content.Source == api.Messages && json.Valid(content.Raw) {
+		e.part.Raw = onOneLine(withInput(content.Raw, "{}"))
+	}
 	switch content.Kind {
 	case api.ToolCall:
 		if content.Call != nil {
@@ -299,9 +316,9 @@ func (e *streamEncoder) partEnd() {
 
 // endThinking tells the signature, or the whole of reasoning that nobody sees.
 func (e *streamEncoder) endThinking() {
-	signature := signedBy(e.part.Vendor, e.part.Signature)
+	signature := signedBy(e.source, e.part.Vendor, e.part.Signature)
 	switch {
-	case signature == "":
+	case signature == "", e.part.Signature == "" && !e.open:
 	case !e.open && (e.part.Redacted || e.part.Vendor != vendor):
 		e.whole(appendRedacted(nil, signature))
 	default:
@@ -327,9 +344,11 @@ func (e *streamEncoder) end() {
 	e.begin("message_delta")
 	e.dst = append(e.dst, `,"delta":{"stop_reason":"`...)
 	e.dst = append(append(e.dst, stopReason(e.finish, e.calls, e.refused)...), '"')
-	e.dst = append(appendStopSequence(e.dst, e.sequence), '}')
+	e.dst = append(appendExtra(appendStopSequence(e.dst, e.sequence), e.extra, inDelta), '}')
+	e.dst = appendExtra(e.dst, e.extra, inEvent)
 	if e.usage.Known {
 		e.dst = appendUsage(member(e.dst, "usage"), e.usage)
+		e.dst = append(appendExtra(e.dst[:len(e.dst)-1], e.extra, inUsage), '}')
 	} else {
 		e.dst = append(e.dst, `,"usage":{"output_tokens":0}`...)
 	}

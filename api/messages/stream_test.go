@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -144,7 +145,7 @@ func TestDecodeStream(t *testing.T) {
 		require.Equal(t, whole, complete)
 		legal(t, got, whole)
 	}
-	begin := api.Event{Kind: api.Start, ID: "msg_1", Model: "m"}
+	begin := api.Event{Kind: api.Start, Source: api.Messages, ID: "msg_1", Model: "m", Usage: api.Usage{Input: 3, CacheRead: 2, Output: 1, Known: true}}
 	open := api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.Text}}
 	delta := api.Event{Kind: api.Delta, Text: json.RawMessage(`"Hel\u006co \ud83d"`)}
 	shut := api.Event{Kind: api.PartEnd}
@@ -161,7 +162,7 @@ func TestDecodeStream(t *testing.T) {
 	f([]string{startOf, hello, stopOf, endOf, stop}, true, all...)
 	f([]string{startOf, `{"type":"ping"}`, textOf, hello}, false, begin, api.Event{Kind: api.Ping}, open, delta)
 	f([]string{startOf, textOf, hello, stopOf, stop}, true, begin, open, delta, shut, finished, api.Event{Kind: api.UsageEvent, Usage: api.Usage{Input: 3, CacheRead: 2, Output: 1, Known: true}}, end)
-	f([]string{endOf, stop}, true, api.Event{Kind: api.Start}, finished, api.Event{Kind: api.UsageEvent, Usage: api.Usage{Output: 9, Known: true}}, end)
+	f([]string{endOf, stop}, true, api.Event{Kind: api.Start, Source: api.Messages, Usage: api.Usage{Output: 9, Known: true}}, finished, api.Event{Kind: api.UsageEvent, Usage: api.Usage{Output: 9, Known: true}}, end)
 	f(nil, false)
 
 	bad := func(data string, status int, message string) {
@@ -172,6 +173,7 @@ func TestDecodeStream(t *testing.T) {
 	bad(`{"type":"error","error":{"type":"rate_limit_error","message":"Slow"}}`, 429, "Slow")
 	bad(`{"type":"error","error":{"type":"invalid_request_error","message":"No"}}`, 400, "No")
 	bad(`{"type":"error","error":{"type":"api_error","message":"Oh"}}`, 502, "Oh")
+	f([]string{startOf, `{"type":"error","error":{"type":"api_error","message":"Oh"},"request_id":"req_1"}`}, false, begin, api.Event{Kind: api.ErrorEvent, Err: &api.Error{Status: 502, Message: "Oh", RequestID: "req_1"}})
 	bad(`{"error":{"message":"theirs"}}`, 502, "theirs")
 	bad(`{"type":"error"}`, 502, "The provider reports an error in its stream.")
 
@@ -203,11 +205,15 @@ func TestDecodeStreamBlocks(t *testing.T) {
 		return []api.Part{{Kind: api.ToolCall, Call: &api.Call{ID: "t", Name: "n", Arguments: arguments}}}
 	}
 	f(api.FinishToolCalls, call(`{"a":1`), begin(`{"type":"tool_use","id":"t","name":"n","input":{}}`), delta(`{"type":"input_json_delta","partial_json":""}`), delta(`{"type":"input_json_delta","partial_json":"{\"a\":"}`), delta(`{"type":"input_json_delta","partial_json":"1"}`), stopOf)
-	f(api.FinishToolCalls, call(`{"p":"x"}`), begin(`{"type":"tool_use","id":"t","name":"n","input":{"p":"x"},"caller":{"type":"direct"}}`), stopOf)
+	f(api.FinishToolCalls, call(`{"p":"x"}`), begin(`{"type":"tool_use","id":"t","name":"n","input":{"p":"x"}}`), stopOf)
+	called := call(`{"p":"x"}`)
+	called[0].Raw, called[0].Source = raw(`{"type":"tool_use","id":"t","name":"n","input":{},"caller":{"type":"direct"}}`), api.Messages
+	f(api.FinishToolCalls, called, begin(`{"type":"tool_use","id":"t","name":"n","input":{"p":"x"},"caller":{"type":"direct"}}`), stopOf)
 	f(api.FinishToolCalls, call(``), begin(`{"type":"tool_use","id":"t","name":"n","input":{}}`), stopOf)
 	f(api.FinishStop, []api.Part{{Kind: api.Text, Text: `{"a":1}`}}, begin(`{"type":"tool_use","id":"t","name":"plexus_json_output","input":{}}`), delta(`{"type":"input_json_delta","partial_json":"{\"a\":1}"}`), stopOf)
 	f(api.FinishStop, []api.Part{{Kind: api.Thinking, Text: "hm", Signature: "sig", Vendor: api.Anthropic}},
 		begin(`{"type":"thinking","thinking":"","signature":""}`), delta(`{"type":"thinking_delta","thinking":"hm"}`), delta(`{"type":"signature_delta","signature":"sig"}`), stopOf)
+	f(api.FinishStop, []api.Part{{Kind: api.Thinking, Text: "hm"}}, begin(`{"type":"thinking","thinking":"","signature":""}`), delta(`{"type":"thinking_delta","thinking":"hm"}`), stopOf)
 	f(api.FinishStop, []api.Part{{Kind: api.Thinking, Redacted: true, Signature: "d", Vendor: api.Anthropic}}, begin(`{"type":"redacted_thinking","data":"d"}`), stopOf)
 	cite := `{"type":"web_search_result_location","url":"u","title":"t","cited_text":"c"}`
 	f(api.FinishStop, []api.Part{{Kind: api.Text, Text: "x", Citations: []api.Citation{{URL: "u", Title: "t", CitedText: "c", Raw: raw(cite), Source: api.Messages}}}},
@@ -218,6 +224,93 @@ func TestDecodeStreamBlocks(t *testing.T) {
 	f(api.FinishStop, opaque(`{"type":"server_tool_use","id":"s","name":"web_search","input":{"q":"x"}}`),
 		begin(`{"type":"server_tool_use","id":"s","name":"web_search","input":{}}`), delta(`{"type":"input_json_delta","partial_json":"{\"q\":"}`), delta(`{"type":"input_json_delta","partial_json":"\"x\"}"}`), stopOf)
 	f(api.FinishStop, opaque(`{"type":"compaction","content":"ab"}`), begin(`{"type":"compaction","content":null}`), delta(`{"type":"compaction_delta","content":"a"}`), delta(`{"type":"compaction_delta","content":"b"}`), stopOf)
+}
+
+// What only this format knows comes through: how a call came about, where code
+// ran, how long a cache is kept.
+func TestStreamIdentity(t *testing.T) {
+	datas := []string{
+		`{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":3,"cache_creation_input_tokens":9,"cache_read_input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},"output_tokens":1,"service_tier":"standard"}}}`,
+		`{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}`,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"signature_delta","signature":"sig"}}`,
+		`{"type":"content_block_stop","index":0}`,
+		`{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"n","input":{},"caller":{"type":"code_execution_20250825","tool_id":"s"}}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\":"}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"1}"}}`,
+		`{"type":"content_block_stop","index":1}`,
+		`{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null,"container":{"id":"c"},"stop_details":{"x":1}},"context_management":{"applied_edits":[]},"usage":{"input_tokens":3,"cache_creation_input_tokens":9,"cache_read_input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},"output_tokens":9,"server_tool_use":{"web_search_requests":1}}}`,
+		stop,
+	}
+	events, whole := readStream(t, datas...)
+	require.True(t, whole)
+	got := writeStream(t, nil, events...)
+	require.Len(t, got, len(datas))
+	for i := range datas {
+		require.JSONEq(t, datas[i], got[i])
+	}
+
+	// A client that does not stream gets the same, and one that does gets a whole
+	// answer so.
+	body, err := messages.Codec{}.EncodeResponse(accumulate(events), nil)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"thinking","thinking":"hm","signature":"sig"},
+		{"type":"tool_use","id":"t","name":"n","input":{"a":1},"caller":{"type":"code_execution_20250825","tool_id":"s"}}],
+		"stop_reason":"tool_use","stop_sequence":null,"stop_details":{"x":1},"container":{"id":"c"},"context_management":{"applied_edits":[]},
+		"usage":{"input_tokens":3,"cache_creation_input_tokens":9,"cache_read_input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7},"output_tokens":9,"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}}`, string(body))
+	resp, err := messages.Codec{}.DecodeResponse(body)
+	require.NoError(t, err)
+	events = nil
+	resp.Emit(func(ev *api.Event) { events = append(events, keep(ev)) })
+	require.JSONEq(t, `{"type":"tool_use","id":"t","name":"n","input":{"a":1},"caller":{"type":"code_execution_20250825","tool_id":"s"}}`, collect(t, writeStream(t, nil, events...))[1])
+	require.Contains(t, writeStream(t, nil, events...)[5], `"input":{}`)
+}
+
+// A stream that is cut anywhere never corrupts a text, and has an end only where
+// its reason is told.
+func TestStreamCutAnywhere(t *testing.T) {
+	var wire []byte
+	for _, data := range []string{
+		startOf, `{"type":"ping"}`, textOf, hello, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\ude00 ☃ caf\u00e9"}}`, stopOf,
+		`{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"n","input":{}}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"a\":\"☃\"}"}}`, `{"type":"content_block_stop","index":1}`,
+	} {
+		wire = append(wire, "event: x\r\ndata: "+data+"\r\n\r\n"...)
+	}
+	finished := len(wire) + len("event: x\r\ndata: "+endOf)
+	wire = append(wire, "event: x\r\ndata: "+endOf+"\r\n\r\nevent: x\r\ndata: "+stop+"\r\n\r\n"...)
+	const text, arguments = "Hello 😀 ☃ café", `{"a":"☃"}`
+	for cut := range len(wire) + 1 {
+		var events []api.Event
+		emit := func(ev *api.Event) { events = append(events, keep(ev)) }
+		reader := sse.NewReader(iotest.OneByteReader(bytes.NewReader(wire[:cut])))
+		decoder := messages.Codec{}.NewStreamDecoder()
+		broken := false
+		for !broken {
+			ev, err := reader.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err)
+			broken = decoder.Decode(ev.Name, ev.Data, emit) != nil
+		}
+		whole := !broken && decoder.Close(emit)
+		require.Equal(t, cut >= finished && !broken, whole, "cut after %d bytes", cut)
+		if len(events) == 0 {
+			continue
+		}
+		legal(t, events, whole)
+		var got heard
+		got.of(partsOf(events))
+		if got.text != "Hello \ufffd" { // half a character
+			require.True(t, strings.HasPrefix(text, got.text), "%q", got.text)
+		}
+		require.True(t, strings.HasPrefix(arguments, got.arguments), "%q", got.arguments)
+		if whole {
+			require.Equal(t, text, got.text)
+			require.Equal(t, arguments, got.arguments)
+		}
+	}
 }
 
 func TestEncodeStream(t *testing.T) {
@@ -258,7 +351,7 @@ func TestEncodeStream(t *testing.T) {
 		`{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}`,
 		`{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Hel\ud83d"}}`,
 		`{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"\ude00"}}`,
-		`{"type":"content_block_delta","index":1,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","cited_text":"","encrypted_index":"","title":"A","url":"https://a.org"}}}`,
+		`{"type":"content_block_delta","index":1,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","cited_text":"","encrypted_index":"plexus::","title":"A","url":"https://a.org"}}}`,
 		`{"type":"content_block_stop","index":1}`,
 		`{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"` + api.CallID("a|b") + `","name":"f","input":{}}}`,
 		`{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"x\":"}}`,

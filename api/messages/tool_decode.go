@@ -29,7 +29,9 @@ func (d *requestDecoder) tools(raw []byte) error {
 			tool, err = searchTool(value, kind)
 		default:
 			tool = api.Tool{Kind: api.OpaqueTool, Raw: value, Source: api.Messages}
-			err = toolName(value, &tool)
+			if err = toolName(value, &tool); err == nil && tool.Name != "" {
+				asFunction(value, kind, &tool)
+			}
 		}
 		d.req.Tools = append(d.req.Tools, tool)
 		return err

@@ -10,7 +10,11 @@ import (
 
 // tools writes tools and tool_choice, the latter only beside the former:
 // Anthropic refuses it alone.
-func (e *requestEncoder) tools(dst []byte) ([]byte, error) {
+//
+// A conversation with calls and without tools declares the tools that were called
+// and forbids them: Anthropic has refused it otherwise,
+// https://github.com/BerriAI/litellm/pull/27620.
+func (e *requestEncoder) tools(dst []byte, called []string) ([]byte, error) {
 	list := []byte{'['}
 	for i := range e.req.Tools {
 		tool := &e.req.Tools[i]
@@ -26,8 +30,17 @@ func (e *requestEncoder) tools(dst []byte) ([]byte, error) {
 		list = append(element(list), e.formatTool()...)
 	}
 	choice, err := e.toolChoice(len(list) > 1)
-	if err != nil || len(list) == 1 {
+	if err != nil {
 		return dst, err
+	}
+	if len(list) == 1 && !e.native && len(called) > 0 {
+		for _, name := range called {
+			list = append(memberText(append(element(list), '{'), "name", name), `,"input_schema":`+emptySchema+`}`...)
+		}
+		choice = []byte(`{"type":"none"}`)
+	}
+	if len(list) == 1 {
+		return dst, nil
 	}
 	dst = append(memberRaw(dst, "tools", list), ']')
 	return optionalRaw(dst, "tool_choice", choice), nil
@@ -131,6 +144,9 @@ func (e *requestEncoder) toolChoice(offers bool) ([]byte, error) {
 		kind = "none"
 	case api.ToolRequired:
 		kind = "any"
+		if !offers && len(e.req.Tools) > 0 && !e.native {
+			return nil, &api.Unsupported{Field: "tool_choice", Why: "demands a call, and Messages cannot offer any of the tools"}
+		}
 	case api.ToolNamed:
 		kind = "tool"
 		if !slices.Contains(e.offered, choice.Name) && !e.native {

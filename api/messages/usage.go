@@ -13,6 +13,7 @@ import (
 // https://platform.claude.com/docs/en/api/messages/create.
 func tokens(raw []byte, before api.Usage) api.Usage {
 	u, output := before, before.Output+before.Reasoning
+	short, hour := int64(-1), int64(-1)
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		var to *int64
@@ -23,6 +24,8 @@ func tokens(raw []byte, before api.Usage) api.Usage {
 			to = &u.CacheRead
 		case "cache_creation_input_tokens":
 			to = &u.CacheWrite
+		case "cache_creation":
+			short, hour = kept(it.Value())
 		case "output_tokens":
 			to = &output
 		case "output_tokens_details":
@@ -37,9 +40,26 @@ func tokens(raw []byte, before api.Usage) api.Usage {
 			*to, u.Known = n, true
 		}
 	}
+	if hour >= 0 {
+		u.CacheWriteHour, u.Known = hour, true
+		u.CacheWrite = max(u.CacheWrite, short+hour) // imitators leave out the sum
+	}
+	u.CacheWriteHour = min(u.CacheWriteHour, u.CacheWrite)
 	u.Reasoning = min(u.Reasoning, output)
 	u.Output = output - u.Reasoning
 	return u
+}
+
+// kept is the numbers of tokens that a cache keeps for five minutes and for an
+// hour: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#1-hour-cache-duration.
+// They are negative where nobody says.
+func kept(raw []byte) (short, hour int64) {
+	short, _ = count(jsonscan.Member(raw, "ephemeral_5m_input_tokens"))
+	hour, ok := count(jsonscan.Member(raw, "ephemeral_1h_input_tokens"))
+	if !ok {
+		return -1, -1
+	}
+	return short, hour
 }
 
 func count(raw []byte) (int64, bool) {
@@ -53,6 +73,10 @@ func appendUsage(dst []byte, u api.Usage) []byte {
 	dst = memberInt(append(dst, '{'), "input_tokens", u.Input)
 	dst = memberInt(dst, "cache_creation_input_tokens", u.CacheWrite)
 	dst = memberInt(dst, "cache_read_input_tokens", u.CacheRead)
+	if u.CacheWriteHour > 0 {
+		dst = memberInt(append(member(dst, "cache_creation"), '{'), "ephemeral_5m_input_tokens", u.CacheWrite-u.CacheWriteHour)
+		dst = append(memberInt(dst, "ephemeral_1h_input_tokens", u.CacheWriteHour), '}')
+	}
 	dst = memberInt(dst, "output_tokens", u.Generated())
 	if u.Reasoning > 0 {
 		dst = append(memberInt(append(member(dst, "output_tokens_details"), '{'), "thinking_tokens", u.Reasoning), '}')

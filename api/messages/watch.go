@@ -3,8 +3,6 @@
 package messages
 
 import (
-	"encoding/json"
-
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
@@ -24,9 +22,11 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	case "content_block_start":
 		return api.Signs{Content: says(jsonscan.Member(data, "content_block"))}
 	case "message_start":
-		w.read(jsonscan.Member(jsonscan.Member(data, "message"), "usage"))
+		// A stream tells its usage twice: here the input, in message_delta the
+		// output and whatever else became final, each number a total so far.
+		w.usage = tokens(jsonscan.Member(jsonscan.Member(data, "message"), "usage"), w.usage)
 	case "message_delta":
-		w.read(jsonscan.Member(data, "usage"))
+		w.usage = tokens(jsonscan.Member(data, "usage"), w.usage)
 		stopped := !api.Empty(jsonscan.Member(jsonscan.Member(data, "delta"), "stop_reason"))
 		return api.Signs{Content: stopped, Finished: stopped}
 	case "message_stop":
@@ -61,7 +61,7 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 		case "error":
 			signs.Failed = signs.Failed || !api.Empty(it.Value())
 		case "usage":
-			w.read(it.Value())
+			w.usage = tokens(it.Value(), w.usage)
 		case "content", "input_tokens":
 			signs.Content, signs.Finished = true, true
 		}
@@ -71,36 +71,6 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 
 // Usage implements api.Watcher.
 func (w *Watcher) Usage() api.Usage { return w.usage }
-
-type usage struct {
-	Input      *int64 `json:"input_tokens"`
-	CacheRead  *int64 `json:"cache_read_input_tokens"`
-	CacheWrite *int64 `json:"cache_creation_input_tokens"`
-	Output     *int64 `json:"output_tokens"`
-}
-
-// read takes in a usage object. A stream tells its usage twice: message_start
-// has the input, message_delta the output and whatever else became final, each
-// number a total so far.
-func (w *Watcher) read(raw []byte) {
-	var u usage
-	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
-		return
-	}
-	for _, c := range []struct {
-		from *int64
-		to   *int64
-	}{
-		{u.Input, &w.usage.Input},
-		{u.CacheRead, &w.usage.CacheRead},
-		{u.CacheWrite, &w.usage.CacheWrite},
-		{u.Output, &w.usage.Output},
-	} {
-		if c.from != nil {
-			*c.to, w.usage.Known = *c.from, true
-		}
-	}
-}
 
 // Interface guard
 var _ api.Watcher = (*Watcher)(nil)

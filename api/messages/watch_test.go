@@ -119,7 +119,11 @@ func TestUsageOfAWholeAnswer(t *testing.T) {
 	}
 	f(`{"input_tokens":10,"output_tokens":5}`, api.Usage{Input: 10, Output: 5, Known: true})
 	f(`{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"cache_creation":{"ephemeral_5m_input_tokens":150,"ephemeral_1h_input_tokens":50},"output_tokens":5,"service_tier":"standard"}`,
-		api.Usage{Input: 10, CacheWrite: 200, CacheRead: 3000, Output: 5, Known: true})
+		api.Usage{Input: 10, CacheWrite: 200, CacheWriteHour: 50, CacheRead: 3000, Output: 5, Known: true})
+	f(`{"input_tokens":10,"cache_creation":{"ephemeral_5m_input_tokens":150,"ephemeral_1h_input_tokens":50},"output_tokens":5}`,
+		api.Usage{Input: 10, CacheWrite: 200, CacheWriteHour: 50, Output: 5, Known: true})
+	f(`{"input_tokens":10,"cache_creation_input_tokens":0,"cache_creation":null,"output_tokens":5,"output_tokens_details":{"thinking_tokens":2}}`,
+		api.Usage{Input: 10, Output: 3, Reasoning: 2, Known: true})
 	f(`{"input_tokens":10,"cache_creation_input_tokens":null,"cache_read_input_tokens":null,"output_tokens":5,"server_tool_use":null}`,
 		api.Usage{Input: 10, Output: 5, Known: true})
 	f(`{"input_tokens":0,"output_tokens":0}`, api.Usage{Known: true})
@@ -148,6 +152,10 @@ func TestUsageOfAStreamIsCompletedByItsEnd(t *testing.T) {
 		`{"input_tokens":9,"output_tokens":1}`, `{"input_tokens":10,"cache_creation_input_tokens":8,"cache_read_input_tokens":7,"output_tokens":42}`)
 	f(api.Usage{Input: 10, CacheRead: 7, Output: 42, Known: true},
 		`{"input_tokens":10,"cache_read_input_tokens":7,"output_tokens":1}`, `{"input_tokens":null,"cache_read_input_tokens":null,"output_tokens":42}`)
+	// How long the cache is kept is told at the start alone.
+	f(api.Usage{Input: 10, CacheWrite: 9, CacheWriteHour: 8, Output: 42, Known: true},
+		`{"input_tokens":10,"cache_creation_input_tokens":8,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":8},"output_tokens":1}`,
+		`{"cache_creation_input_tokens":9,"output_tokens":42}`)
 	// Each number is a total: the deltas are not summed.
 	f(api.Usage{Input: 10, Output: 42, Known: true}, `{"input_tokens":10,"output_tokens":1}`, `{"output_tokens":20}`, `{"output_tokens":42}`)
 	f(api.Usage{Input: 10, Output: 42, Known: true}, `{"input_tokens":0,"output_tokens":0}`, `{"input_tokens":10,"output_tokens":42}`)
