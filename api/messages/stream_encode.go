@@ -3,6 +3,7 @@ package messages
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -68,7 +69,7 @@ func (e *streamEncoder) handle(ev *api.Event) {
 	case api.Finished:
 		e.finish, e.sequence = ev.Finish, ev.StopSequence
 		if e.source == api.Messages {
-			e.extra = ev.Extra
+			e.extra = maps.Clone(ev.Extra)
 		}
 	case api.UsageEvent:
 		e.usage = ev.Usage
@@ -178,7 +179,7 @@ func (e *streamEncoder) partStart(content *api.Part) {
 	e.part, e.call, e.signature = *content, api.Call{}, ""
 	e.part.Citations, e.part.Media, e.part.Result = nil, nil, nil
 	if e.part.Raw = nil; content.Kind == api.ToolCall && content.Source == api.Messages && json.Valid(content.Raw) {
-		e.part.Raw = onOneLine(withInput(content.Raw, "{}"))
+		e.part.Raw = append([]byte(nil), onOneLine(withInput(content.Raw, "{}"))...)
 	}
 	switch content.Kind {
 	case api.ToolCall:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -20,6 +21,7 @@ import (
 func keep(ev *api.Event) api.Event {
 	out := *ev
 	out.Text = bytes.Clone(ev.Text)
+	out.Extra = maps.Clone(ev.Extra)
 	if ev.Content != nil {
 		content := *ev.Content
 		content.Raw = bytes.Clone(content.Raw)
@@ -52,6 +54,24 @@ func readStream(t testing.TB, datas ...string) (events []api.Event, whole bool) 
 	return events, d.Close(emit)
 }
 
+// spoil makes what an event points to useless: it is only lent.
+func spoil(ev *api.Event) {
+	lent := [][]byte{ev.Text}
+	if ev.Content != nil {
+		lent = append(lent, ev.Content.Raw)
+		*ev.Content = api.Part{Signature: "spoiled"}
+	}
+	if ev.Citation != nil {
+		lent = append(lent, ev.Citation.Raw)
+	}
+	for _, b := range lent {
+		for i := range b {
+			b[i] = '!'
+		}
+	}
+	clear(ev.Extra)
+}
+
 // write encodes events, and gives the data of the stream's.
 func writeStream(t testing.TB, req *api.Request, events ...api.Event) (datas []string) {
 	t.Helper()
@@ -60,6 +80,7 @@ func writeStream(t testing.TB, req *api.Request, events ...api.Event) (datas []s
 	for i := range events {
 		ev := keep(&events[i])
 		stream = e.Encode(stream, &ev)
+		spoil(&ev)
 	}
 	r := sse.NewReader(bytes.NewReader(stream))
 	for {
