@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // EncodeRequest implements api.Codec. A request that came in this format goes
@@ -83,21 +84,30 @@ func (e *requestEncoder) supported() error {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.req.Extra)) {
-		raw := e.req.Extra[name]
-		last := name[strings.LastIndexByte(name, '.')+1:]
-		switch last {
-		case "previous_response_id", "conversation", "prompt", "cachedContent":
-			if !api.Empty(raw) {
-				return &api.Unsupported{Field: name, Why: "refers to what the provider of the client's API keeps, which Messages has not"}
-			}
-		case "background":
-			if string(raw) == "true" {
-				return &api.Unsupported{Field: name, Why: "cannot be had from Messages"}
-			}
-		case "modalities", "responseModalities":
-			if s := strings.ToLower(string(raw)); strings.Contains(s, "audio") || strings.Contains(s, "image") && !strings.Contains(s, "text") {
-				return &api.Unsupported{Field: name, Why: "asks for an answer in other than text, which Messages cannot give"}
-			}
+		if err := unsupported(name, e.req.Extra[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsupported refuses what would be missed of the members that only the client's
+// format has.
+func unsupported(name string, raw []byte) error {
+	switch name {
+	case "previous_response_id", "conversation", "prompt", "cachedContent":
+		if !api.Empty(raw) {
+			return &api.Unsupported{Field: name, Why: "refers to what the provider of the client's API keeps, which Messages has not"}
+		}
+	case "background":
+		if string(raw) == "true" {
+			return &api.Unsupported{Field: name, Why: "cannot be had from Messages"}
+		}
+	case "generationConfig":
+		return unsupported(name+".responseModalities", jsonscan.Member(raw, "responseModalities"))
+	case "modalities", "generationConfig.responseModalities":
+		if s := strings.ToLower(string(raw)); strings.Contains(s, "audio") || strings.Contains(s, "image") && !strings.Contains(s, "text") {
+			return &api.Unsupported{Field: name, Why: "asks for an answer in other than text, which Messages cannot give"}
 		}
 	}
 	return nil
@@ -117,8 +127,8 @@ func (e *requestEncoder) limit() int64 {
 }
 
 // sampling writes temperature, top_p and top_k as far as Anthropic takes them:
-// the first from 0 to 1, hardly any of them beside thinking, and none on later
-// models. https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility
+// the first from 0 to 1, of which the latter stands for all that OpenAI's has
+// above it, hardly any of them beside thinking, and none on later models. https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility
 func (e *requestEncoder) sampling(dst []byte, thinks bool) []byte {
 	temperature, topP, topK := e.req.Temperature, e.req.TopP, e.req.TopK
 	if !e.native {

@@ -337,6 +337,9 @@ func TestEncodeUnsupported(t *testing.T) {
 	f(api.Request{N: 2}, "n")
 	f(api.Request{Logprobs: true}, "logprobs")
 	f(api.Request{Extra: map[string]json.RawMessage{"modalities": raw(`["text","audio"]`)}}, "modalities")
+	// Gemini's clients ask for it inside of an object.
+	f(api.Request{Extra: map[string]json.RawMessage{"generationConfig": raw(`{"speechConfig":{},"responseModalities":["AUDIO"]}`)}}, "generationConfig.responseModalities")
+	f(api.Request{Extra: map[string]json.RawMessage{"generationConfig": raw(`{"responseModalities":["IMAGE"]}`)}}, "generationConfig.responseModalities")
 	f(api.Request{Extra: map[string]json.RawMessage{"previous_response_id": raw(`"r"`)}}, "previous_response_id")
 	f(api.Request{Extra: map[string]json.RawMessage{"background": raw(`true`)}}, "background")
 	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "gone"}}, "tool_choice")
@@ -347,6 +350,14 @@ func TestEncodeUnsupported(t *testing.T) {
 	f(part(api.File, api.Media{MIME: "video/mp4", Data: "AA=="}), "file")
 	f(part(api.File, api.Media{MIME: "video/mp4", URL: "https://a.org/b"}), "file")
 	f(part(api.File, api.Media{FileID: "file-1"}), "file_id")
+}
+
+// What an answer in text satisfies is no reason to refuse.
+func TestEncodeModalities(t *testing.T) {
+	for _, modalities := range []string{`["TEXT"]`, `["TEXT","IMAGE"]`, `null`} {
+		_, dropped := encode(t, api.Request{Model: "m", Extra: map[string]json.RawMessage{"generationConfig": raw(`{"responseModalities":` + modalities + `}`)}})
+		require.Equal(t, []string{"generationConfig"}, dropped)
+	}
 }
 
 func TestEncodeCacheMarkers(t *testing.T) {

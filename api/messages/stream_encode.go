@@ -55,6 +55,7 @@ func (e *streamEncoder) handle(ev *api.Event) {
 	case api.Start:
 		e.start(ev)
 	case api.PartStart:
+		e.start(&api.Event{}) // unless there was one
 		e.partStart(ev.Content)
 	case api.Delta:
 		e.delta(ev.Text)
@@ -339,9 +340,7 @@ func (e *streamEncoder) fail(err *api.Error) {
 
 func (e *streamEncoder) end() {
 	e.done = true
-	if !e.started {
-		e.start(&api.Event{})
-	}
+	e.start(&api.Event{})
 	e.begin("message_delta")
 	e.dst = append(e.dst, `,"delta":{"stop_reason":"`...)
 	e.dst = append(append(e.dst, stopReason(e.finish, e.calls, e.refused)...), '"')

@@ -499,6 +499,10 @@ func TestEncodeStreamOdds(t *testing.T) {
 	custom := writeStream(t, nil, begin, api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "a", Name: "f", Custom: true}}},
 		api.Event{Kind: api.Delta, Text: raw(`"say \"hi\"\n"`)}, api.Event{Kind: api.Delta, Text: raw(`"\ud83d\ude00"`)}, api.Event{Kind: api.PartEnd}, api.Event{Kind: api.End})
 	require.JSONEq(t, `{"type":"tool_use","id":"a","name":"f","input":{"input":"say \"hi\"\n😀"}}`, collect(t, custom)[0])
+	// A part that comes without a start still follows one.
+	datas := writeStream(t, nil, api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.Text}}, api.Event{Kind: api.Delta, Text: raw(`"x"`)}, api.Event{Kind: api.PartEnd}, api.Event{Kind: api.End})
+	require.Contains(t, datas[0], `"message_start"`)
+	require.Len(t, datas, 6)
 	// An opaque block of this format is told, one of another is not.
 	opaque := func(source api.API) []string {
 		return collect(t, writeStream(t, nil, begin, api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.Opaque, Source: source, Raw: raw(`{"type":"x"}`)}}, api.Event{Kind: api.PartEnd}, api.Event{Kind: api.End}))
