@@ -76,6 +76,10 @@ func decodeMessage(raw json.RawMessage, role, id string) (item, error) {
 	if it.role == api.RoleAssistant {
 		// Of a kind that nobody knows yet, and no item that could stand alone.
 		it.parts = slices.DeleteFunc(it.parts, func(p api.Part) bool { return p.Kind == api.Opaque })
+		if len(it.parts) == 0 && err == nil {
+			// OpenAI refuses reasoning whose message is missing, even an empty one.
+			return opaque(raw, id), nil
+		}
 	}
 	for i := range it.parts {
 		it.parts[i].ID = id

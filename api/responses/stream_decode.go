@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -63,7 +64,10 @@ func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
 		if errors.Is(err, jsonscan.ErrNotObject) {
 			return nil
 		}
-		return fmt.Errorf("an event that is not valid JSON: %w", err)
+		// One that only lacks its last brace has said all.
+		if ev = (wireEvent{output: none, content: none}); ev.read(append(bytes.Clone(data), '}')) != nil {
+			return fmt.Errorf("an event that is not valid JSON: %w", err)
+		}
 	}
 	if ev.kind == nil {
 		if ev.kind = name; !api.Empty(ev.failure) {

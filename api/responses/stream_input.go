@@ -312,6 +312,9 @@ func (d *streamDecoder) finishMessage(item *inputItem, raw []byte) {
 		kind, _ := jsonscan.String(jsonscan.Member(contents.Value(), "type"))
 		d.contentDone(item, &wireEvent{content: i}, kind, contents.Value())
 	}
+	if len(item.texts) == 0 {
+		d.opaque(raw)
+	}
 }
 
 // finishReasoning has to be given its item: without texts and without a signature

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -137,4 +138,154 @@ func accumulate(events []api.Event) *api.Response {
 	}
 	resp, _ := a.Response()
 	return resp
+}
+
+// snapshot is a response as a client puts it together from the events.
+type snapshot struct {
+	Output []map[string]any
+}
+
+// ordered follows a stream as OpenAI's SDK for Node does, and checks that nothing
+// is told of what has not begun, that everything ends, and that the last event
+// holds what the others have built.
+func ordered(t testing.TB, datas []string) {
+	t.Helper()
+	var s snapshot
+	open := map[string]bool{}
+	for i, data := range datas {
+		var ev map[string]any
+		require.NoError(t, json.Unmarshal([]byte(data), &ev))
+		require.EqualValues(t, i, ev["sequence_number"], data)
+		kind := ev["type"].(string)
+		switch i {
+		case 0:
+			require.Contains(t, []string{"response.created", "error"}, kind)
+		case 1:
+			require.Contains(t, []string{"response.in_progress", "error"}, kind)
+		}
+		switch kind {
+		case "response.created", "response.in_progress":
+			require.Less(t, i, 2)
+			complete(t, ev["response"].(map[string]any), "in_progress")
+		case "response.completed", "response.incomplete", "response.failed":
+			require.Equal(t, len(datas)-1, i)
+			require.Empty(t, open)
+			response := ev["response"].(map[string]any)
+			complete(t, response, strings.TrimPrefix(kind, "response."))
+			require.Len(t, response["output"], len(s.Output))
+			for i, item := range response["output"].([]any) {
+				require.Equal(t, s.Output[i], item)
+			}
+		case "error":
+			require.Equal(t, len(datas)-1, i)
+			require.NotEmpty(t, ev["message"])
+			require.NotEmpty(t, ev["error"].(map[string]any)["message"])
+		default:
+			s.apply(t, open, kind, ev)
+		}
+	}
+}
+
+// complete checks that a response has what the SDKs take for granted.
+func complete(t testing.TB, response map[string]any, status string) {
+	t.Helper()
+	require.Equal(t, status, response["status"])
+	require.Equal(t, "response", response["object"])
+	require.NotEmpty(t, response["id"])
+	require.NotZero(t, response["created_at"])
+	for _, name := range []string{
+		"error", "incomplete_details", "instructions", "max_output_tokens", "metadata", "model", "output",
+		"parallel_tool_calls", "previous_response_id", "reasoning", "service_tier", "store", "temperature", "text",
+		"tool_choice", "tools", "top_p", "truncation", "usage", "user",
+	} {
+		require.Contains(t, response, name)
+	}
+	require.Equal(t, status == "in_progress", response["usage"] == nil)
+	require.Equal(t, status == "failed", response["error"] != nil)
+	require.Equal(t, status == "incomplete", response["incomplete_details"] != nil)
+}
+
+func (s *snapshot) apply(t testing.TB, open map[string]bool, kind string, ev map[string]any) {
+	t.Helper()
+	n := int(ev["output_index"].(float64))
+	switch kind {
+	case "response.output_item.added":
+		require.Len(t, s.Output, n)
+		require.Empty(t, open)
+		item := ev["item"].(map[string]any)
+		require.NotEmpty(t, item["id"])
+		s.Output = append(s.Output, item)
+		open["item"] = true
+		return
+	case "response.output_item.done":
+		require.Equal(t, map[string]bool{"item": true}, open)
+		item := ev["item"].(map[string]any)
+		require.Equal(t, s.Output[n]["id"], item["id"])
+		for _, name := range []string{"content", "summary", "arguments", "input", "name", "call_id", "namespace"} {
+			require.Equal(t, s.Output[n][name], item[name], name)
+		}
+		s.Output[n] = item
+		delete(open, "item")
+		return
+	}
+	require.True(t, open["item"])
+	require.Len(t, s.Output, n+1)
+	item := s.Output[n]
+	require.Equal(t, item["id"], ev["item_id"])
+	if name, ok := callEvents[kind]; ok {
+		if strings.HasSuffix(kind, ".delta") {
+			require.NotEmpty(t, ev["delta"])
+			item[name] = item[name].(string) + ev["delta"].(string)
+		} else {
+			require.Equal(t, item[name], ev[name])
+		}
+		return
+	}
+	s.applyPart(t, open, kind, ev, item)
+}
+
+var callEvents = map[string]string{
+	"response.function_call_arguments.delta": "arguments",
+	"response.function_call_arguments.done":  "arguments",
+	"response.custom_tool_call_input.delta":  "input",
+	"response.custom_tool_call_input.done":   "input",
+}
+
+func (s *snapshot) applyPart(t testing.TB, open map[string]bool, kind string, ev, item map[string]any) {
+	t.Helper()
+	list, index := "content", "content_index"
+	if strings.Contains(kind, "summary") {
+		list, index = "summary", "summary_index"
+	}
+	parts := item[list].([]any)
+	at := int(ev[index].(float64))
+	if strings.HasSuffix(kind, "_part.added") {
+		require.Len(t, parts, at)
+		require.False(t, open["part"])
+		open["part"] = true
+		item[list] = append(parts, ev["part"])
+		return
+	}
+	require.Len(t, parts, at+1)
+	require.True(t, open["part"])
+	part := parts[at].(map[string]any)
+	name := "text"
+	if part["type"] == "refusal" {
+		name = "refusal"
+	}
+	switch {
+	case strings.HasSuffix(kind, ".annotation.added"):
+		annotations := part["annotations"].([]any)
+		require.EqualValues(t, len(annotations), ev["annotation_index"])
+		part["annotations"] = append(annotations, ev["annotation"])
+	case strings.HasSuffix(kind, ".delta"):
+		require.NotEmpty(t, ev["delta"])
+		part[name] = part[name].(string) + ev["delta"].(string)
+	case strings.HasSuffix(kind, "_part.done"):
+		require.Equal(t, part, ev["part"])
+		delete(open, "part")
+	default:
+		require.Contains(t, []string{"response.output_text.done", "response.refusal.done", "response.reasoning_summary_text.done"}, kind)
+		require.Equal(t, part[name], ev[name])
+	}
 }
