@@ -270,7 +270,7 @@ func (d *streamDecoder) complete(output []byte) {
 		item := d.nth(kind, seen[kind])
 		seen[kind]++
 		if item == nil {
-			item = d.add(none, nil, kind)
+			item = d.add(none, trimQuotes(jsonscan.Member(raw, "id")), kind)
 		}
 		if !item.ended {
 			d.finish(item, raw)
