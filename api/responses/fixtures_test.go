@@ -162,7 +162,7 @@ func TestCodecOnRecordedStreams(t *testing.T) {
 			require.Equal(t, comparable(t, streamed), comparable(t, accumulate(again)))
 
 			// One that is cut has no end.
-			for i := range datas {
+			for i := 0; i < len(datas); i += 1 + len(datas)/50 {
 				events, whole := readStream(t, datas[:i]...)
 				require.False(t, whole, "cut before %s", datas[i])
 				legal(t, events, false)
