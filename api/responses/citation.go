@@ -77,7 +77,7 @@ func escapeSize(digits []byte) (size int, begins bool) {
 		case d <= '9':
 			d -= '0'
 		default:
-			d = d|0x20 - 'a' + 10
+			d = d | 0x20 - 'a' + 10
 		}
 		n = n<<4 | rune(d&15)
 	}

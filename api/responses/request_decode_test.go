@@ -148,7 +148,9 @@ func TestDecodeSettings(t *testing.T) {
 
 	f(`"tools":[{"type":"function","name":"f","description":"d","parameters":{"a":1},"strict":false},{"type":"custom","name":"c","format":{"type":"text"}},{"type":"local_shell"},{"type":"mcp","server_label":"s"}]`, api.Request{Tools: []api.Tool{
 		{Kind: api.FunctionTool, Name: "f", Description: "d", Schema: raw(`{"a":1}`), Strict: new(false)},
-		{Kind: api.CustomTool, Name: "c", Grammar: raw(`{"type":"text"}`)}, {Kind: api.OpaqueTool, Name: "local_shell"}, {Kind: api.OpaqueTool, Name: "s"},
+		{Kind: api.CustomTool, Name: "c", Grammar: raw(`{"type":"text"}`)},
+		{Kind: api.OpaqueTool, Name: "local_shell"},
+		{Kind: api.OpaqueTool, Name: "s"},
 	}})
 	f(`"tools":[{"type":"namespace","name":"mcp__s","tools":[{"type":"function","name":"a"},{"type":"custom","name":"b"}]},{"type":"namespace","name":"n","tools":[]}]`, api.Request{Tools: []api.Tool{
 		{Kind: api.FunctionTool, Name: "mcp__s__a"}, {Kind: api.CustomTool, Name: "mcp__s__b"}, {Kind: api.OpaqueTool, Name: "n"},

@@ -266,7 +266,7 @@ func (d *streamDecoder) complete(output []byte) {
 	list := jsonscan.Array(output)
 	for list.Next() {
 		raw := list.Value()
-		kind, _ := jsonscan.String(jsonscan.Member(raw, "type"))
+		kind := kindOf(raw)
 		item := d.nth(kind, seen[kind])
 		seen[kind]++
 		if item == nil {

@@ -213,7 +213,7 @@ func (s *snapshot) apply(t testing.TB, open map[string]bool, kind string, ev map
 		require.Len(t, s.Output, n)
 		require.Empty(t, open)
 		item := ev["item"].(map[string]any)
-		if item["status"] == "in_progress" || item["type"] == "reasoning" { // not passed on as it was
+		if item["status"] == "in_progress" { // not passed on as it was
 			require.NotEmpty(t, item["id"])
 		}
 		s.Output = append(s.Output, item)
