@@ -83,7 +83,7 @@ func chosenName(raw json.RawMessage) string {
 
 // toolChoice writes the choice, which is not left open.
 func (b *buffer) toolChoice(req *api.Request) {
-	choice := &req.ToolChoice
+	choice, names := &req.ToolChoice, toolNames(req)
 	switch {
 	case len(choice.Allowed) > 0:
 		b.open('{')
@@ -96,12 +96,12 @@ func (b *buffer) toolChoice(req *api.Request) {
 		b.key("tools")
 		b.open('[')
 		for _, name := range choice.Allowed {
-			b.chosen(req, name)
+			b.chosen(req, names, name)
 		}
 		b.close(']')
 		b.close('}')
 	case choice.Mode == api.ToolNamed:
-		b.chosen(req, choice.Name)
+		b.chosen(req, names, choice.Name)
 	default:
 		b.comma()
 		*b = api.AppendQuoted(*b, string(choice.Mode))
@@ -109,11 +109,10 @@ func (b *buffer) toolChoice(req *api.Request) {
 }
 
 // chosen is the reverse of chosenName.
-func (b *buffer) chosen(req *api.Request, name string) {
+func (b *buffer) chosen(req *api.Request, names map[string]toolName, name string) {
 	server, tool, _ := strings.Cut(name, ".")
 	b.open('{')
 	defer b.close('}')
-	names := toolNames(req)
 	for i := range req.Tools {
 		switch t := &req.Tools[i]; {
 		case t.Kind == api.OpaqueTool && t.Source == api.Responses && (t.Name == name || t.Name == server):

@@ -38,33 +38,36 @@ type toolName struct {
 }
 
 // toolNames are the client's names of its tools, where they say more than the
-// neutral ones, which are the keys.
-func toolNames(req *api.Request) (names map[string]toolName) {
+// neutral ones, which are the keys. The tools of a namespace all have the whole of
+// it as their Raw, which is read once.
+func toolNames(req *api.Request) map[string]toolName {
+	names := map[string]toolName{}
+	var before []byte
 	for i := range req.Tools {
 		tool := &req.Tools[i]
-		own := toolName{name: tool.Name, custom: tool.Kind == api.CustomTool}
-		if tool.Source == api.Responses && string(jsonscan.Member(tool.Raw, "type")) == `"namespace"` {
-			own.namespace, own.name = unflatten(tool)
+		native := tool.Source == api.Responses && len(tool.Raw) > 0 && tool.Kind != api.OpaqueTool
+		if native && (len(before) == 0 || &before[0] != &tool.Raw[0]) {
+			before = tool.Raw
+			namespaceNames(tool.Raw, names)
 		}
-		if own.custom || own.namespace != "" {
-			if names == nil {
-				names = map[string]toolName{}
-			}
-			names[tool.Name] = own
+		if _, known := names[tool.Name]; !known && tool.Kind == api.CustomTool {
+			names[tool.Name] = toolName{name: tool.Name, custom: true}
 		}
 	}
 	return names
 }
 
-// unflatten finds the tool in the namespace that it came from.
-func unflatten(tool *api.Tool) (namespace, name string) {
-	namespace, _ = jsonscan.String(jsonscan.Member(tool.Raw, "name"))
-	inside := jsonscan.Array(jsonscan.Member(tool.Raw, "tools"))
+// namespaceNames adds the names of a namespace's tools, if the tool is one.
+func namespaceNames(raw []byte, names map[string]toolName) {
+	if string(jsonscan.Member(raw, "type")) != `"namespace"` {
+		return
+	}
+	namespace, _ := jsonscan.String(jsonscan.Member(raw, "name"))
+	inside := jsonscan.Array(jsonscan.Member(raw, "tools"))
 	for inside.Next() {
-		name, _ = jsonscan.String(jsonscan.Member(inside.Value(), "name"))
-		if flatName(namespace, name) == tool.Name {
-			return namespace, name
+		name, _ := jsonscan.String(jsonscan.Member(inside.Value(), "name"))
+		names[flatName(namespace, name)] = toolName{
+			name: name, namespace: namespace, custom: string(jsonscan.Member(inside.Value(), "type")) == `"custom"`,
 		}
 	}
-	return "", tool.Name
 }
