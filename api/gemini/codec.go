@@ -63,22 +63,6 @@ func finishReason(f api.Finish) string {
 	}
 }
 
-// generation is which generation of Gemini a model is: 1 for 1.5, 2 for 2.5; 3
-// for what is later or says no number, as gemini-flash-latest does; 0 for what
-// is no Gemini.
-func generation(model string) int {
-	_, rest, ok := strings.Cut(strings.ToLower(model), "gemini-")
-	switch {
-	case !ok:
-		return 0
-	case strings.HasPrefix(rest, "1"):
-		return 1
-	case strings.HasPrefix(rest, "2"):
-		return 2
-	}
-	return 3
-}
-
 // problem is the body of an error answer.
 type problem struct {
 	Code    int    `json:"code"`

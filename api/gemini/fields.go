@@ -111,7 +111,7 @@ func (f *fields) take(name string) json.RawMessage {
 	for i := range f.list {
 		if f.list[i].name == name {
 			raw := f.list[i].raw
-			f.list = append(f.list[:i:i], f.list[i+1:]...)
+			f.list = append(f.list[:i], f.list[i+1:]...)
 			if absent(raw) {
 				return nil
 			}
@@ -237,22 +237,22 @@ func (f *fields) rest() map[string]json.RawMessage {
 	return out
 }
 
-// raw is what nobody took, as an object in its order; nil where nothing is left.
-func (f *fields) raw() json.RawMessage {
-	if len(f.list) == 0 {
-		return nil
-	}
-	var o object
-	for _, m := range f.list {
-		o.add(m.name, m.raw)
-	}
-	return o.end()
-}
-
 // keep puts a member back among the rest.
 func (f *fields) keep(name string, raw json.RawMessage) {
 	if len(raw) > 0 {
 		f.list = append(f.list, field{name, raw})
+	}
+}
+
+// keepAll puts what is left of an object within f among the rest of f, by its
+// path.
+func (f *fields) keepAll(within *fields) {
+	prefix := within.path
+	if f.path != "" {
+		prefix = strings.TrimPrefix(prefix, f.path+".")
+	}
+	for _, m := range within.list {
+		f.list = append(f.list, field{prefix + "." + m.name, m.raw})
 	}
 }
 

@@ -70,8 +70,11 @@ func ownFile(uri string) bool {
 	if err != nil || u.Scheme == "" {
 		return true
 	}
-	return u.Host == "generativelanguage.googleapis.com"
+	return strings.HasPrefix(uri, ownFiles)
 }
+
+// ownFiles is the beginning of the addresses that the Files API gives.
+const ownFiles = "https://generativelanguage.googleapis.com/"
 
 func mediaKind(mime string) api.Kind {
 	switch {

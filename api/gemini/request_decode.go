@@ -9,8 +9,8 @@ import (
 )
 
 // DecodeRequest implements api.Codec. What it does not know goes to Extra by its
-// name in camelCase; Extra's generationConfig and toolConfig hold what is left
-// of these.
+// name in camelCase, and by its path where it stands in generationConfig or
+// toolConfig: generationConfig.speechConfig.
 func (Codec) DecodeRequest(body []byte) (*api.Request, error) {
 	if err := valid(body); err != nil {
 		return nil, err
@@ -114,8 +114,8 @@ func (d *decoder) toolConfig(req *api.Request, top *fields) {
 	if validated := mode == "VALIDATED"; choice.Mode == api.ToolAuto && validated != (len(allowed) > 0) {
 		calling.keep("mode", api.Quote(mode))
 	}
-	config.keep("functionCallingConfig", calling.raw())
-	top.keep("toolConfig", config.raw())
+	config.keepAll(calling)
+	top.keepAll(config)
 }
 
 // generationConfig reads https://ai.google.dev/api/generate-content#GenerationConfig.
@@ -134,7 +134,7 @@ func (d *decoder) generationConfig(req *api.Request, top *fields) {
 	req.TopLogprobs, _ = f.whole("logprobs")
 	d.format(req, f)
 	d.thinking(req, f)
-	top.keep("generationConfig", f.raw())
+	top.keepAll(f)
 }
 
 // format reads the three ways in which Google has asked for JSON over time. What
@@ -197,6 +197,8 @@ func (d *decoder) thinking(req *api.Request, f *fields) {
 	if level := strings.ToLower(config.text("thinkingLevel")); level != "" && level != "thinking_level_unspecified" {
 		r.Effort = level
 	}
-	req.Reasoning = r
-	f.keep("thinkingConfig", config.raw())
+	if *r != (api.Reasoning{}) {
+		req.Reasoning = r
+	}
+	f.keepAll(config)
 }

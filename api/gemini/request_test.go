@@ -94,9 +94,16 @@ func TestDecodeConfig(t *testing.T) {
 	require.EqualValues(t, 3, req.TopLogprobs)
 	require.JSONEq(t, `{"type":"object"}`, string(req.Format.Schema))
 	require.Equal(t, &api.Reasoning{Budget: 2048, Visible: true}, req.Reasoning)
-	require.JSONEq(t, `{"responseModalities":["TEXT"]}`, string(req.Extra["generationConfig"]))
+	require.JSONEq(t, `["TEXT"]`, string(req.Extra["generationConfig.responseModalities"]))
 	require.JSONEq(t, `{"a_b":"c"}`, string(req.Extra["labels"]))
 	require.Contains(t, req.Extra, "safetySettings")
+	// Others are told which members they cannot say, and refuse some by name.
+	req = decode(t, `{"contents":[],"toolConfig":{"retrieval_config":{"a":1},"functionCallingConfig":{"mode":"VALIDATED"}},"generationConfig":{"thinkingConfig":{"new":1}}}`)
+	require.Equal(t, map[string]json.RawMessage{
+		"toolConfig.retrievalConfig": json.RawMessage(`{"a":1}`), "toolConfig.functionCallingConfig.mode": json.RawMessage(`"VALIDATED"`),
+		"generationConfig.thinkingConfig.new": json.RawMessage(`1`),
+	}, req.Extra)
+	require.Nil(t, req.Reasoning, "nothing is asked for")
 
 	reasoning := func(config string, want api.Reasoning) {
 		t.Helper()

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,17 +15,15 @@ import (
 func (e *encoder) tools(top *object) {
 	var out []byte
 	functions := e.functionDeclarations()
+	alone := functions != nil && !e.native && !e.model.mixes()
 	for i := range e.req.Tools {
 		tool := &e.req.Tools[i]
 		e.drop("cache_control", !absent(tool.Cache))
 		var raw []byte
-		switch tool.Kind {
-		case api.FunctionTool, api.CustomTool:
+		if isFunction(*tool) {
 			raw, functions = functions, nil
-		case api.WebSearchTool:
-			raw = e.search(tool)
-		case api.OpaqueTool:
-			raw = e.opaqueTool(tool)
+		} else {
+			raw = e.served(tool, alone)
 		}
 		if len(raw) > 0 {
 			out = append(append(out, ','), raw...)
@@ -34,6 +33,28 @@ func (e *encoder) tools(top *object) {
 		out[0] = '['
 		top.add("tools", append(out, ']'))
 	}
+}
+
+// served writes a tool that Google runs itself, unless functions have to stand
+// alone: a client can do without a search sooner than without its own tools.
+func (e *encoder) served(tool *api.Tool, alone bool) []byte {
+	if alone {
+		name := "web_search"
+		if tool.Kind != api.WebSearchTool {
+			name = "tools." + kindOfTool(tool)
+		}
+		e.drop(name, true)
+		return nil
+	}
+	var raw []byte
+	switch tool.Kind {
+	case api.WebSearchTool:
+		raw = e.search(tool)
+	case api.OpaqueTool:
+		raw = e.opaqueTool(tool)
+	}
+	e.mixed = e.mixed || raw != nil && !e.native && e.model.version != 0 && slices.ContainsFunc(e.req.Tools, isFunction)
+	return raw
 }
 
 func (e *encoder) functionDeclarations() []byte {
@@ -135,23 +156,27 @@ func (e *encoder) opaqueTool(tool *api.Tool) []byte {
 	if tool.Source == api.Gemini {
 		return tool.Raw
 	}
-	kind, _ := jsonscan.String(jsonscan.Member(tool.Raw, "type"))
+	kind := kindOfTool(tool)
 	switch {
 	case strings.HasPrefix(kind, "code_execution"), kind == "code_interpreter":
 		return []byte(`{"codeExecution":{}}`)
 	case strings.HasPrefix(kind, "web_fetch"):
 		return []byte(`{"urlContext":{}}`)
 	}
-	if kind == "" {
-		kind = tool.Name
-	}
 	e.drop("tools."+kind, true)
 	return nil
 }
 
+func kindOfTool(tool *api.Tool) string {
+	if kind, _ := jsonscan.String(jsonscan.Member(tool.Raw, "type")); kind != "" {
+		return kind
+	}
+	return tool.Name
+}
+
 // maxName is the length of a function's name:
 // https://ai.google.dev/api/caching#FunctionDeclaration.
-const maxName = 64
+const maxName = 128
 
 func functionName(name string) bool {
 	for i := 0; i < len(name); i++ {
