@@ -20,6 +20,8 @@ type decoder struct {
 	err error
 
 	calls   []pendingCall // of the conversation, in their order
+	turn    int           // of them, the first one of the model's latest turn
+	model   bool          // whose turn it is
 	counter int           // of the ids that were made up
 }
 

@@ -2,6 +2,7 @@ package gemini_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -136,6 +137,7 @@ func TestDecodeTools(t *testing.T) {
 	require.JSONEq(t, `{"$ref":"#/$defs/x"}`, string(req.Tools[1].Schema))
 	require.Nil(t, req.Tools[2].Schema)
 	require.Equal(t, api.WebSearchTool, req.Tools[3].Kind)
+	require.Equal(t, api.WebSearchTool, decode(t, `{"contents":[],"tools":[{"enterpriseWebSearch":{}}]}`).Tools[0].Kind)
 	require.Equal(t, api.OpaqueTool, req.Tools[4].Kind)
 	require.JSONEq(t, `{"codeExecution":{}}`, string(req.Tools[4].Raw))
 
@@ -152,6 +154,52 @@ func TestDecodeTools(t *testing.T) {
 	choice(`{}`, api.ToolChoice{})
 }
 
+// Some clients send a text where a list of parts is meant, as the SDKs' own
+// functions take it.
+func TestDecodeTextsInPlaceOfParts(t *testing.T) {
+	f := func(body string) {
+		t.Helper()
+		req := decode(t, body)
+		require.Equal(t, []api.Message{say(api.RoleSystem, text("Be brief.")), say(api.RoleUser, text("Hi"))}, req.Messages)
+	}
+	f(`{"systemInstruction":"Be brief.","contents":"Hi"}`)
+	f(`{"systemInstruction":{"parts":"Be brief."},"contents":["Hi"]}`)
+	f(`{"system_instruction":["Be brief."],"contents":{"parts":"Hi"}}`)
+	f(`{"systemInstruction":[{"text":"Be brief."}],"contents":[{"role":"user","parts":["Hi"]}]}`)
+}
+
+// A name may be called again before its first call was ever answered.
+func TestDecodeResultsOfTheSameName(t *testing.T) {
+	f := func(contents string, want ...int) {
+		t.Helper()
+		req := decode(t, `{"contents":[`+contents+`]}`)
+		var calls []string
+		var got []int
+		for _, m := range req.Messages {
+			for _, p := range m.Parts {
+				switch p.Kind {
+				case api.ToolCall:
+					calls = append(calls, p.Call.ID)
+				case api.ToolResult:
+					got = append(got, slices.Index(calls, p.Result.ID))
+				}
+			}
+		}
+		require.Equal(t, want, got, contents)
+	}
+	model := func(parts string) string { return `{"role":"model","parts":[` + parts + `]}` }
+	user := func(parts string) string { return `{"role":"user","parts":[` + parts + `]}` }
+	call, result := `{"functionCall":{"name":"f"}}`, `{"functionResponse":{"name":"f","response":{}}}`
+	f(model(call+`,`+call)+`,`+user(result+`,`+result), 0, 1)
+	f(model(call)+`,`+user(result)+`,`+model(call)+`,`+user(result), 0, 1)
+	f(model(call)+`,`+user(`{"text":"stop"}`)+`,`+model(call)+`,`+user(result), 1)
+	f(model(call)+`,`+model(call)+`,`+user(result+`,`+result), 0, 1)
+	// A result may bring an id where the call has lost its own.
+	f(model(call+`,{"functionCall":{"id":"x","name":"f"}}`)+`,`+user(`{"functionResponse":{"id":"y","name":"f","response":{}}}`), 0)
+	f(model(call+`,{"functionCall":{"id":"x","name":"f"}}`)+`,`+user(`{"functionResponse":{"id":"x","name":"f","response":{}}},`+result), 1, 0)
+	f(user(result), -1)
+}
+
 func TestDecodeRequestRefuses(t *testing.T) {
 	f := func(body, want string) {
 		t.Helper()
@@ -162,7 +210,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 	f(`[]`, "expected a JSON object")
 	f(`{"a":"\x"}`, "invalid")
 	f(`{}`, "contents: expected a list of contents")
-	f(`{"contents":"Hi"}`, "contents: expected an object")
+	f(`{"contents":5}`, "contents: expected an object")
 	f(`{"contents":[{"role":"system"}]}`, `contents[0].role: expected "user" or "model"`)
 	f(`{"contents":[{},{"parts":[{"text":"a"},{"text":1}]}]}`, "contents[1].parts[1].text: expected a string")
 	f(`{"contents":[{"parts":[{"inlineData":{"data":[]}}]}]}`, "contents[0].parts[0].inlineData.data: expected a string")
@@ -201,6 +249,8 @@ func TestRequestIdentity(t *testing.T) {
 	parts(`{"fileData":{"fileUri":"https://example.com/a"}},{"fileData":{"mimeType":"video/mp4","fileUri":"gs://a/b"}}`)
 	parts(`{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/x"}}`)
 	parts(`{"fileData":{"fileUri":"https://youtu.be/x"},"videoMetadata":{"startOffset":"1s"}},{"text":"Hi","partMetadata":{"a":1}}`)
+	parts(`{"inlineData":{"mimeType":"image/png","data":"AAAA","new":1}},{"fileData":{"fileUri":"gs://a/b","new":1}}`)
+	contents(`{"role":"model","parts":[{"functionCall":{"name":"f","args":{},"new":1}},{"thought":true,"inlineData":{"mimeType":"image/png","data":"AAAA"}}]}`)
 	parts(`{"inlineData":{"mimeType":"image/png","data":"AA=="},"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}},{"newPart":{"x":1e-7}}`)
 	contents(`{"role":"user","parts":[{"text":"a"}]},
 		{"role":"model","parts":[{"text":"hm","thought":true},{"text":"b","thoughtSignature":"c2ln"},

@@ -50,6 +50,17 @@ func TestDecodeResponse(t *testing.T) {
 	require.NotEqual(t, one.Choices[0].Parts[0].Call.ID, two.Choices[0].Parts[0].Call.ID, "both answers may be of one conversation")
 }
 
+// Models that draw show their drafts as thoughts, which are not the answer.
+func TestImagesOfThoughtsAreNoAnswer(t *testing.T) {
+	draft := `{"thought":true,"inlineData":{"mimeType":"image/png","data":"AAAA"}}`
+	resp := answer(t, `{"candidates":[{"content":{"parts":[`+draft+`,{"inlineData":{"mimeType":"image/png","data":"BBBB"}}]}}]}`)
+	parts := resp.Choices[0].Parts
+	require.Equal(t, api.Part{Kind: api.Opaque, Vendor: api.Google, Source: api.Gemini, Raw: json.RawMessage(draft)}, parts[0])
+	require.Equal(t, "BBBB", parts[1].Media.Data)
+	h := listen(t, chunkOf(draft), chunkOf(`{"inlineData":{"mimeType":"image/png","data":"BBBB"}}`, stop))
+	require.Equal(t, parts, h.resp.Choices[0].Parts)
+}
+
 func TestFinishReasons(t *testing.T) {
 	f := func(reason string, want api.Finish, back string) {
 		t.Helper()

@@ -105,7 +105,7 @@ func hasArguments(schema json.RawMessage) bool {
 	it := jsonscan.Object(schema)
 	for it.Next() {
 		switch string(it.Key) {
-		case "type", "title", "description", "additionalProperties":
+		case "type", "title", "description":
 		case "properties", "required":
 			if !api.Empty(it.Value()) {
 				return true
