@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/gemini"
 )
 
 func answer(t *testing.T, body string) *api.Response {
@@ -165,4 +167,21 @@ func TestDecodeError(t *testing.T) {
 	f(429, `{"error":{"code":429,"message":"Slow.","status":"RESOURCE_EXHAUSTED"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow."})
 	f(502, `<html>`, api.Error{Status: 502, Message: "<html>"})
 	f(503, ``, api.Error{Status: 503, Message: http.StatusText(503)})
+}
+
+// Google says in the body when to try again, and in no header.
+func TestRetryDelay(t *testing.T) {
+	f := func(body string, want time.Duration) {
+		t.Helper()
+		require.Equal(t, want, gemini.RetryDelay([]byte(body)), body)
+	}
+	info := func(delay string) string {
+		return `{"error":{"code":429,"details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":` + delay + `}]}}`
+	}
+	f(info(`"36s"`), 36*time.Second)
+	f(info(`"0.847655010s"`), 847655010)
+	f(`[`+info(`"36s"`)+`]`, 36*time.Second)
+	for _, none := range []string{info(`"-1s"`), info(`"soon"`), info(`36`), `{"error":{"code":429}}`, `{"error":"x"}`, `<html>`, ``} {
+		f(none, 0)
+	}
 }

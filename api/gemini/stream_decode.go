@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -41,7 +42,8 @@ type choiceDecoder struct {
 	args      *node
 	signature string
 
-	text     []byte // of all texts, as the inside of a JSON string
+	text     []byte   // of all texts, as the inside of a JSON string
+	sources  []source // that have been told
 	finish   string
 	finished bool
 }
@@ -82,7 +84,7 @@ func (d *streamDecoder) Decode(_, data []byte, emit func(*api.Event)) error {
 			d.candidate(candidates.Value(), emit)
 		}
 	}
-	if !api.Empty(jsonscan.Member(c.feedback, "blockReason")) {
+	if c.feedback != nil && !api.Empty(jsonscan.Member(c.feedback, "blockReason")) {
 		choice := d.choice(0)
 		if !choice.finished {
 			choice.finish, choice.finished = "SAFETY", true
@@ -161,8 +163,8 @@ func (d *streamDecoder) candidate(raw []byte, emit func(*api.Event)) {
 		return
 	}
 	c := d.choice(index)
-	if parts := jsonscan.Member(content, "parts"); parts != nil {
-		list := jsonscan.Array(parts)
+	if content != nil {
+		list := jsonscan.Array(jsonscan.Member(content, "parts"))
 		for list.Next() {
 			d.part(c, list.Value(), emit)
 		}
@@ -359,9 +361,19 @@ func (d *streamDecoder) end(c *choiceDecoder, emit func(*api.Event)) {
 	emit(&d.ev)
 }
 
-// cite tells the sources of the text, which come last.
+// told tells whether a source is known already, and knows it from now on.
+func (c *choiceDecoder) told(cite api.Citation) bool {
+	s := source{StartIndex: cite.Start, EndIndex: cite.End, URI: cite.URL, Title: cite.Title}
+	known := slices.Contains(c.sources, s)
+	if !known {
+		c.sources = append(c.sources, s)
+	}
+	return known
+}
+
+// cite tells the sources of the text, which come last, and some chunks again.
 func (d *streamDecoder) cite(c *choiceDecoder, groundingRaw, citationRaw []byte, emit func(*api.Event)) {
-	list := citations(groundingRaw, citationRaw, joined(c.text), func(int) int64 { return 0 })
+	list := slices.DeleteFunc(citations(groundingRaw, citationRaw, joined(c.text), func(int) int64 { return 0 }), c.told)
 	if len(list) == 0 {
 		return
 	}
