@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -91,7 +92,7 @@ func (e *encoder) seed(o *object) {
 		o.add("seed", []byte(e.req.Seed))
 	case err != nil:
 		e.drop("seed", true)
-	case n != int64(int32(n)):
+	case n < math.MinInt32 || n > math.MaxInt32:
 		o.whole("seed", int64(int32(n^n>>32))) //nolint:gosec // the lower half is what is wanted
 	default:
 		o.whole("seed", n)

@@ -104,7 +104,8 @@ func TestEncodeSearchBesideFunctions(t *testing.T) {
 			Source: api.Messages, Model: model, Messages: []api.Message{say(api.RoleUser, text("a"))},
 			ToolChoice: api.ToolChoice{Mode: api.ToolAuto},
 			Tools: []api.Tool{
-				{Kind: api.WebSearchTool}, {Kind: api.FunctionTool, Name: "f"},
+				{Kind: api.WebSearchTool},
+				{Kind: api.FunctionTool, Name: "f"},
 				{Kind: api.OpaqueTool, Raw: json.RawMessage(`{"type":"code_execution_20250522"}`), Source: api.Messages},
 			},
 		})
@@ -176,6 +177,11 @@ func TestEncodeSystem(t *testing.T) {
 	}})
 	require.JSONEq(t, `{"parts":[{"text":"a"},{"text":"b"},{"text":"c"}]}`, string(body["systemInstruction"]))
 	require.Equal(t, []string{"cache_control"}, dropped)
+
+	// Gemma was not trained to follow one.
+	body, _ = encode(t, &api.Request{Source: api.Chat, Model: "gemma-3-27b-it", Messages: []api.Message{say(api.RoleSystem, text("a")), say(api.RoleUser, text("b"))}})
+	require.NotContains(t, body, "systemInstruction")
+	require.JSONEq(t, `[{"role":"user","parts":[{"text":"a"},{"text":"b"}]}]`, string(body["contents"]))
 }
 
 func TestEncodeConfig(t *testing.T) {
@@ -268,6 +274,8 @@ func TestEncodeTools(t *testing.T) {
 			{"name":"patch","description":"P\n\nThe input is free text, not JSON. It has to match this lark grammar:\nstart: x",
 				"parametersJsonSchema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}]},{"googleSearch":{}}]`,
 		`{"functionCallingConfig":{"mode":"AUTO"}}`, "strict", "web_search.max_uses")
+	f(api.ToolChoice{}, []api.Tool{{Kind: api.FunctionTool, Name: "u", Schema: json.RawMessage(`{"oneOf":[{"type":"object","properties":{"a":{"type":"string"}}},{"type":"object","properties":{"b":{"const":1}}}]}`)}},
+		`[{"functionDeclarations":[{"name":"u","parametersJsonSchema":{"type":"object","anyOf":[{"type":"object","properties":{"a":{"type":"string"}}},{"type":"object","properties":{"b":{"type":"number","enum":[1]}}}]}}]}]`, "")
 	one := `[{"functionDeclarations":[{"name":"g"}]}]`
 	g := []api.Tool{{Kind: api.FunctionTool, Name: "g"}}
 	f(api.ToolChoice{}, g, one, "")

@@ -16,6 +16,9 @@ type traits struct {
 	// mute models answer in pictures or speech, or have been trained before
 	// there was thinking.
 	mute bool
+	// plain models know no system instruction: "Developer instruction is not
+	// enabled for models/gemma-3-27b-it".
+	plain bool
 }
 
 const latest = 99
@@ -27,7 +30,8 @@ func traitsOf(model string) (t traits) {
 	t.pro, t.lite = strings.Contains(model, "-pro"), strings.Contains(model, "-lite")
 	_, rest, ok := strings.Cut(model, "gemini-")
 	if !ok {
-		t.mute = strings.Contains(model, "gemma-2") || strings.Contains(model, "gemma-3")
+		t.plain = strings.Contains(model, "gemma-2") || strings.Contains(model, "gemma-3")
+		t.mute = t.plain
 		return t
 	}
 	t.version = versionOf(rest)
@@ -38,10 +42,7 @@ func traitsOf(model string) (t traits) {
 // versionOf is the number at the front of what follows gemini-; one digit stands
 // behind the point.
 func versionOf(rest string) int {
-	word := rest
-	if end := strings.IndexByte(rest, '-'); end >= 0 {
-		word = rest[:end]
-	}
+	word, _, _ := strings.Cut(rest, "-")
 	whole, part, _ := strings.Cut(word, ".")
 	n, err := strconv.ParseUint(whole, 10, 8)
 	if err != nil || n > 9 {

@@ -26,7 +26,8 @@ func TestTraitsOfModels(t *testing.T) {
 	f("gemini-pro-latest", traits{version: latest, pro: true})
 	f("gemini-exp-1206", traits{version: latest})
 	f("gemini-3.x", traits{version: 30})
-	f("gemma-3-27b-it", traits{mute: true})
+	f("gemma-3-27b-it", traits{mute: true, plain: true})
+	f("gemma-4-31b-it", traits{})
 }
 
 func TestWhatModelsTake(t *testing.T) {

@@ -108,6 +108,9 @@ func (o *object) merge(raw json.RawMessage, except ...string) {
 // system writes what precedes the conversation, and gives the conversation.
 func (e *encoder) system(o *object) []api.Message {
 	messages := e.req.Messages
+	if e.model.plain {
+		return messages
+	}
 	var parts []byte
 	for len(messages) > 0 && (messages[0].Role == api.RoleSystem || messages[0].Role == api.RoleDeveloper) {
 		for i := range messages[0].Parts {

@@ -74,7 +74,7 @@ func TestFinishReasons(t *testing.T) {
 	}
 	f("STOP", api.FinishStop, "STOP")
 	f("MAX_TOKENS", api.FinishLength, "MAX_TOKENS")
-	for _, reason := range strings.Fields("SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE IMAGE_SAFETY") {
+	for reason := range strings.FieldsSeq("SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE IMAGE_SAFETY") {
 		f(reason, api.FinishContentFilter, "SAFETY")
 	}
 	f("MALFORMED_FUNCTION_CALL", api.FinishMalformed, "MALFORMED_FUNCTION_CALL")
@@ -138,7 +138,8 @@ func TestEncodeResponseOfOthers(t *testing.T) {
 		ID: "msg_1", Model: "claude", Usage: api.Usage{Input: 1, CacheRead: 2, CacheWrite: 3, Output: 4, Known: true},
 		Choices: []api.Choice{{Finish: api.FinishToolCalls, Parts: []api.Part{
 			{Kind: api.Opaque, Raw: json.RawMessage(`{"type":"server_tool_use"}`), Source: api.Messages, Vendor: api.Anthropic},
-			call("toolu_1", "f", `{"a":`), {Kind: api.Refusal, Text: "no"},
+			call("toolu_1", "f", `{"a":`),
+			{Kind: api.Refusal, Text: "no"},
 			{Kind: api.ToolCall, Call: &api.Call{ID: "c", Name: "p", Arguments: "free", Custom: true}},
 		}}},
 	}, nil)
@@ -166,7 +167,7 @@ func TestDecodeError(t *testing.T) {
 	f(404, `[{"error":{"code":404,"message":"No model.","status":"NOT_FOUND"}}]`, api.Error{Status: 404, Code: "model_not_found", Message: "No model."})
 	f(429, `{"error":{"code":429,"message":"Slow.","status":"RESOURCE_EXHAUSTED"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow."})
 	f(502, `<html>`, api.Error{Status: 502, Message: "<html>"})
-	f(503, ``, api.Error{Status: 503, Message: http.StatusText(503)})
+	f(http.StatusServiceUnavailable, ``, api.Error{Status: http.StatusServiceUnavailable, Message: http.StatusText(http.StatusServiceUnavailable)})
 }
 
 // Google says in the body when to try again, and in no header.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -143,8 +144,12 @@ func TestDecodeStream(t *testing.T) {
 		chunkOf(`{"functionCall":{"name":"f","args":{"n":1e-7}},"thoughtSignature":"c2ln"},{"functionCall":{"id":"own","name":"g"}}`, stop))
 	image := api.Part{Kind: api.Image, Media: &api.Media{MIME: "image/png", Data: "AAAA"}}
 	f("start part delta end part end part sign end part delta end finish END",
-		[]api.Part{text("a"), {Kind: api.Opaque, Vendor: api.Google, Source: api.Gemini, Raw: json.RawMessage(`{"executableCode":{"code":"1"}}`)},
-			{Kind: api.Image, Media: image.Media, Signature: "c2ln", Vendor: api.Google}, text("b")}, api.FinishStop,
+		[]api.Part{
+			text("a"),
+			{Kind: api.Opaque, Vendor: api.Google, Source: api.Gemini, Raw: json.RawMessage(`{"executableCode":{"code":"1"}}`)},
+			{Kind: api.Image, Media: image.Media, Signature: "c2ln", Vendor: api.Google},
+			text("b"),
+		}, api.FinishStop,
 		chunkOf(`{"text":"a"}`), chunkOf(`{"executableCode":{"code":"1"}}`), chunkOf(`{"inlineData":{"mimeType":"image/png","data":"AAAA"},"thoughtSignature":"c2ln"}`), chunkOf(`{"text":"b"}`, stop))
 	// Half a surrogate pair stays what it is until the other half comes.
 	h := listen(t, chunkOf(`{"text":"\ud83d"}`), chunkOf(`{"text":"\ude00"}`, stop))
@@ -345,7 +350,7 @@ func ordered(t *testing.T, v any, paths []string) string {
 		var keys []string
 		for _, path := range paths {
 			for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' }) {
-				if _, ok := v[step]; ok && !contains(keys, step) {
+				if _, ok := v[step]; ok && !slices.Contains(keys, step) {
 					keys = append(keys, step)
 				}
 			}
@@ -372,15 +377,6 @@ func ordered(t *testing.T, v any, paths []string) string {
 	default:
 		return asJSON(t, v)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
 }
 
 func TestRecordedAnswersDecode(t *testing.T) {

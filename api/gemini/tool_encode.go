@@ -83,6 +83,9 @@ func (e *encoder) functionDeclarations() []byte {
 	return append(append([]byte(`{"functionDeclarations":`), out...), `]}`...)
 }
 
+// declaration writes a function. Its schema goes to parametersJsonSchema, which
+// Google documents for all models that are served: the older parameters takes
+// types in capitals, no union beside anything else, and knows no maps.
 func declaration(tool *api.Tool) []byte {
 	var o object
 	o.text("name", tool.Name)
@@ -94,8 +97,20 @@ func declaration(tool *api.Tool) []byte {
 	}
 	o.optional("description", tool.Description)
 	if schema := reduceSchema(tool.Schema); hasArguments(schema) {
-		o.add("parametersJsonSchema", schema)
+		o.add("parametersJsonSchema", arguments(schema))
 	}
+	return o.end()
+}
+
+// arguments is a schema of arguments, which are an object whatever else is said:
+// some tools have nothing but a union at the root, where Google wants a type.
+func arguments(schema json.RawMessage) json.RawMessage {
+	if jsonscan.Member(schema, "type") != nil {
+		return schema
+	}
+	var o object
+	o.text("type", "object")
+	o.merge(schema)
 	return o.end()
 }
 
@@ -179,7 +194,7 @@ func kindOfTool(tool *api.Tool) string {
 const maxName = 128
 
 func functionName(name string) bool {
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		c := name[i]
 		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 		if !letter && (i == 0 || c != '.' && c != ':' && c != '-' && (c < '0' || c > '9')) {
