@@ -13,6 +13,7 @@ type Codec struct{}
 var finishes = map[string]api.Finish{
 	"STOP":                     api.FinishStop,
 	"MAX_TOKENS":               api.FinishLength,
+	"CONTINUATION":             api.FinishLength,
 	"SAFETY":                   api.FinishContentFilter,
 	"RECITATION":               api.FinishContentFilter,
 	"LANGUAGE":                 api.FinishContentFilter,
@@ -28,6 +29,9 @@ var finishes = map[string]api.Finish{
 	"TOO_MANY_TOOL_CALLS":      api.FinishMalformed,
 	"MALFORMED_RESPONSE":       api.FinishMalformed,
 }
+
+// unspecified is what protobuf says where nothing is said.
+const unspecified = "FINISH_REASON_UNSPECIFIED"
 
 // finishOf is the neutral reason; Google says STOP after calls, too.
 func finishOf(reason string, calls bool) api.Finish {

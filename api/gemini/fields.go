@@ -23,6 +23,7 @@ type decoder struct {
 	turn    int           // of them, the first one of the model's latest turn
 	model   bool          // whose turn it is
 	counter int           // of the ids that were made up
+	answers bool          // what is read is a model's, which makes mistakes
 }
 
 func (d *decoder) fail(path, want string) {
@@ -53,9 +54,10 @@ func valid(body []byte) error {
 
 // fields are the members of an object that nobody took yet.
 type fields struct {
-	d    *decoder
-	path string
-	list []field
+	d     *decoder
+	path  string
+	list  []field
+	first [4]field // most objects have no more
 }
 
 type field struct {
@@ -69,9 +71,14 @@ func (d *decoder) object(raw json.RawMessage, path string) *fields {
 	if absent(raw) || d.err != nil {
 		return f
 	}
+	f.list = f.first[:0]
 	it := jsonscan.Object(raw)
 	for it.Next() {
-		f.list = append(f.list, field{camel(string(it.Key)), it.Value()})
+		name, ok := spelled[string(it.Key)]
+		if !ok {
+			name = camel(string(it.Key))
+		}
+		f.list = append(f.list, field{name, it.Value()})
 	}
 	if it.Err != nil {
 		d.fail(path, "an object")
@@ -80,6 +87,20 @@ func (d *decoder) object(raw json.RawMessage, path string) *fields {
 }
 
 func absent(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// spelled are the names that occur in every request, which need no copy.
+var spelled = func() map[string]string {
+	table := map[string]string{}
+	for name := range strings.FieldsSeq(`contents role parts text inlineData inline_data mimeType mime_type data fileData fileUri
+		thought thoughtSignature thought_signature functionCall function_call name args id functionResponse function_response
+		response systemInstruction system_instruction tools functionDeclarations function_declarations description parameters
+		parametersJsonSchema toolConfig tool_config functionCallingConfig mode generationConfig generation_config temperature
+		topP topK maxOutputTokens max_output_tokens stopSequences candidateCount thinkingConfig includeThoughts thinkingBudget
+		thinkingLevel safetySettings content candidates finishReason index usageMetadata modelVersion responseId`) {
+		table[name] = camel(name)
+	}
+	return table
+}()
 
 // camel is a member's name as Google's references spell it. A leading
 // underscore is part of the name.

@@ -112,7 +112,10 @@ type pendingCall struct {
 
 func (d *decoder) functionCall(f *fields) api.Part {
 	call := &api.Call{ID: f.text("id"), Name: f.text("name"), Arguments: string(f.take("args"))}
-	if call.Name == "" {
+	switch {
+	case call.Name == "" && d.answers:
+		return api.Part{}
+	case call.Name == "":
 		d.fail(f.in("name"), "the name of a function")
 	}
 	if call.ID == "" {

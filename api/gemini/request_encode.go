@@ -233,7 +233,7 @@ func (e *encoder) modelTurn(dst []byte, parts []*api.Part) []byte {
 		if part.Kind == api.ToolCall {
 			e.call(part.Call, called[part.Call.Name] > 1)
 			if first && signature == "" {
-				signature = e.missingSignature(part)
+				signature = e.missingSignature()
 			}
 			first = false
 		}
@@ -257,8 +257,8 @@ func (e *encoder) call(call *api.Call, several bool) {
 // missingSignature stands in for the signature of a step that Gemini did not
 // take itself, without which Gemini 3 refuses the conversation:
 // https://ai.google.dev/gemini-api/docs/thought-signatures.
-func (e *encoder) missingSignature(part *api.Part) string {
-	if e.model.signs() && (!e.native || part.Signature != "") {
+func (e *encoder) missingSignature() string {
+	if e.model.signs() {
 		return skipValidator
 	}
 	return ""

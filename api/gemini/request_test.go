@@ -331,6 +331,31 @@ func TestSealedSignatures(t *testing.T) {
 	f(api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "c", Name: "f", Arguments: `{}`}, Signature: "x", Vendor: api.OpenAI})
 }
 
+// A conversation that another vendor's model began goes on with Google's.
+func TestForeignConversations(t *testing.T) {
+	f := func(model, parts string, foreign bool, want string) {
+		t.Helper()
+		body := `{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[` + parts + `]},{"role":"user","parts":[{"text":"b"}]}]}`
+		require.Equal(t, foreign, gemini.Foreign(model, []byte(body)))
+		req := decode(t, body)
+		req.Model = model
+		encoded, _, err := codec.EncodeRequest(req)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[`+want+`]},{"role":"user","parts":[{"text":"b"}]}]}`, string(encoded))
+		require.False(t, gemini.Foreign(model, encoded))
+	}
+	same := func(model, parts string) { t.Helper(); f(model, parts, false, parts) }
+	old, recent := "gemini-2.5-pro", "gemini-3.8-flash"
+	same(recent, `{"text":"a"}`)
+	same(recent, `{"functionCall":{"name":"f","args":{}},"thoughtSignature":"c2ln"},{"functionCall":{"name":"f","args":{}}}`)
+	same(old, `{"functionCall":{"name":"f","args":{}}}`)
+	f(recent, `{"text":"a"},{"functionCall":{"id":"1","name":"f","args":{}}},{"functionCall":{"id":"2","name":"f","args":{}}}`, true,
+		`{"text":"a"},{"functionCall":{"id":"1","name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"id":"2","name":"f","args":{}}}`)
+	f(recent, `{"function_call":{"name":"f"},"thought_signature":null}`, true, `{"functionCall":{"name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"}`)
+	f(old, `{"text":"hm","thought":true,"thoughtSignature":"cGxleHVzOmFudGhyb3BpYzpzaWc="},{"text":"a"}`, true, `{"text":"a"}`)
+	f(old, `{"text":"a"},{"text":"","thought":true,"thoughtSignature":"cmVkYWN0ZWQ6cGxleHVzOmFudGhyb3BpYzpzaWc="}`, true, `{"text":"a"}`)
+}
+
 func TestCountTokens(t *testing.T) {
 	req, err := gemini.DecodeCountTokens([]byte(`{"contents":[{"parts":[{"text":"Hi"}]}]}`))
 	require.NoError(t, err)

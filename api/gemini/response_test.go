@@ -63,6 +63,17 @@ func TestImagesOfThoughtsAreNoAnswer(t *testing.T) {
 	require.Equal(t, parts, h.resp.Choices[0].Parts)
 }
 
+// Models write such calls; the rest of the answer is good.
+func TestCallWithoutANameIsNoCall(t *testing.T) {
+	const parts = `{"text":"a"},{"functionCall":{"name":"","args":{}}},{"functionCall":{}}`
+	resp := answer(t, `{"candidates":[{"content":{"parts":[`+parts+`]},"finishReason":"STOP"}]}`)
+	require.Equal(t, text("a"), resp.Choices[0].Parts[0])
+	require.Equal(t, api.FinishStop, resp.Choices[0].Finish)
+	h := listen(t, chunkOf(parts, stop))
+	require.Equal(t, []api.Part{text("a")}, h.resp.Choices[0].Parts)
+	require.Equal(t, api.FinishStop, h.resp.Choices[0].Finish)
+}
+
 func TestFinishReasons(t *testing.T) {
 	f := func(reason string, want api.Finish, back string) {
 		t.Helper()
@@ -80,6 +91,7 @@ func TestFinishReasons(t *testing.T) {
 	f("MALFORMED_FUNCTION_CALL", api.FinishMalformed, "MALFORMED_FUNCTION_CALL")
 	f("UNEXPECTED_TOOL_CALL", api.FinishMalformed, "MALFORMED_FUNCTION_CALL")
 	f("OTHER", api.FinishStop, "STOP")
+	f("CONTINUATION", api.FinishLength, "MAX_TOKENS")
 	f("SOMETHING_NEW", api.FinishStop, "STOP")
 }
 

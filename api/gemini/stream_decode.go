@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -172,7 +171,7 @@ func (d *streamDecoder) candidate(raw []byte, emit func(*api.Event)) {
 	if hasSources(groundingRaw) || hasSources(citationRaw) {
 		d.cite(c, groundingRaw, citationRaw, emit)
 	}
-	if reason, ok := jsonscan.String(finish); ok && reason != "" && !c.finished {
+	if reason, ok := jsonscan.String(finish); ok && reason != "" && reason != unspecified && !c.finished {
 		c.finish, c.finished = reason, true
 	}
 }
@@ -359,35 +358,6 @@ func (d *streamDecoder) end(c *choiceDecoder, emit func(*api.Event)) {
 	c.open = false
 	d.ev = api.Event{Kind: api.PartEnd, Choice: c.index, Part: c.started - 1}
 	emit(&d.ev)
-}
-
-// told tells whether a source is known already, and knows it from now on.
-func (c *choiceDecoder) told(cite api.Citation) bool {
-	s := source{StartIndex: cite.Start, EndIndex: cite.End, URI: cite.URL, Title: cite.Title}
-	known := slices.Contains(c.sources, s)
-	if !known {
-		c.sources = append(c.sources, s)
-	}
-	return known
-}
-
-// cite tells the sources of the text, which come last, and some chunks again.
-func (d *streamDecoder) cite(c *choiceDecoder, groundingRaw, citationRaw []byte, emit func(*api.Event)) {
-	list := slices.DeleteFunc(citations(groundingRaw, citationRaw, joined(c.text), func(int) int64 { return 0 }), c.told)
-	if len(list) == 0 {
-		return
-	}
-	if !c.open || c.kind != api.Text {
-		d.end(c, emit)
-		d.content = api.Part{Kind: api.Text}
-		d.begin(c, emit)
-	}
-	for i := range list {
-		d.ev = api.Event{Kind: api.CitationEvent, Choice: c.index, Part: c.started - 1, Citation: &list[i]}
-		emit(&d.ev)
-	}
-	// No text may follow in the same part.
-	c.signed = true
 }
 
 // Close implements api.StreamDecoder.

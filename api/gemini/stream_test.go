@@ -158,6 +158,7 @@ func TestDecodeStream(t *testing.T) {
 	f("start part delta end finish END", []api.Part{text("a")}, api.FinishStop,
 		``, `{"unknown":1}`, chunkOf(`{"text":null},{},{"text":"a","thought":null,"thoughtSignature":null}`), `{"candidates":[]}`, `{"candidates":null,"usageMetadata":null}`,
 		`{"candidates":[{"content":{"role":"model"}}]}`, `{"candidates":[{"content":null,"finishReason":null}]}`, chunkOf(`{"functionCall":{}}`, stop), `[DONE]`)
+	require.False(t, listen(t, chunkOf(`{"text":"a"}`, `,"finishReason":"FINISH_REASON_UNSPECIFIED"`)).ended, "no reason is none")
 	f("start finish END", nil, api.FinishContentFilter, `{"promptFeedback":{"blockReason":"SAFETY"},"modelVersion":"g","responseId":"r"}`)
 }
 
