@@ -270,9 +270,9 @@ func isFunction(tool api.Tool) bool {
 	return tool.Kind == api.FunctionTool || tool.Kind == api.CustomTool
 }
 
-// choice writes a mode and names. AUTO takes no names; VALIDATED, which is the
-// same for a client, does, and is what functions beside Google's own tools want:
-// https://ai.google.dev/api/caching#Mode_1.
+// choice writes a mode and names. AUTO takes no names and promises no schema;
+// VALIDATED, which is the same for a client, does both, and is what functions
+// beside Google's own tools want: https://ai.google.dev/api/caching#Mode_1.
 func (e *encoder) choice(o *object, mode json.RawMessage) {
 	choice := e.req.ToolChoice
 	allowed := choice.Allowed
@@ -296,7 +296,7 @@ func (e *encoder) choice(o *object, mode json.RawMessage) {
 		}
 		allowed = known
 	}
-	if (len(allowed) > 0 || e.mixed) && (word == "AUTO" || word == "") {
+	if (len(allowed) > 0 || e.mixed || e.strict) && (word == "AUTO" || word == "") {
 		word = "VALIDATED"
 	}
 	switch {

@@ -96,6 +96,31 @@ func TestEncodeConversationThatEndsWithTheModel(t *testing.T) {
 	require.NotContains(t, string(body["contents"]), "Continue", "a client of Google's knows what Google takes")
 }
 
+// What OpenAI calls strict is a mode of all functions here.
+func TestEncodeStrictFunctions(t *testing.T) {
+	yes, no := true, false
+	f := func(model string, strict *bool, mode api.ToolMode, want string, dropped ...string) {
+		t.Helper()
+		body, got := encode(t, &api.Request{
+			Source: api.Chat, Model: model, Messages: []api.Message{say(api.RoleUser, text("a"))}, ToolChoice: api.ToolChoice{Mode: mode},
+			Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f"}, {Kind: api.FunctionTool, Name: "g", Strict: strict}},
+		})
+		if want == "" {
+			require.NotContains(t, body, "toolConfig")
+		} else {
+			require.JSONEq(t, `{"functionCallingConfig":{"mode":"`+want+`"}}`, string(body["toolConfig"]))
+		}
+		require.Equal(t, dropped, got)
+	}
+	f("gemini-2.5-flash", &yes, "", "VALIDATED")
+	f("gemini-2.5-flash", &yes, api.ToolAuto, "VALIDATED")
+	f("gemini-2.5-flash", &yes, api.ToolRequired, "ANY")
+	f("gemini-2.5-flash", &yes, api.ToolNone, "NONE")
+	f("gemini-2.5-flash", &no, api.ToolAuto, "AUTO")
+	f("gemini-2.5-flash", nil, "", "")
+	f("gemini-2.0-flash", &yes, api.ToolAuto, "AUTO", "strict")
+}
+
 // Before Gemini 3, Google's own tools stand alone or not at all.
 func TestEncodeSearchBesideFunctions(t *testing.T) {
 	f := func(model, tools, config string, dropped ...string) {

@@ -81,6 +81,10 @@ func (t traits) ids() bool { return t.version >= 30 }
 // https://ai.google.dev/gemini-api/docs/tool-combination.
 func (t traits) mixes() bool { return t.version == 0 || t.version >= 30 }
 
+// validates tells whether there is the mode VALIDATED, in which calls keep to
+// their schemas: https://ai.google.dev/gemini-api/docs/function-calling#function_calling_modes.
+func (t traits) validates() bool { return t.version >= 25 }
+
 // penalties tells whether a penalty other than 0 is taken. Up to 2.0 it is;
 // later models answer "Penalty is not enabled for this model".
 func (t traits) penalties() bool { return t.version < 25 }

@@ -17,6 +17,7 @@ type encoder struct {
 	native  bool // the request came in this format
 	model   traits
 	mixed   bool // functions stand beside tools of Google's
+	strict  bool // some function's calls have to keep to its schema
 	dropped map[string]bool
 	err     error
 

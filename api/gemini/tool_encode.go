@@ -73,7 +73,10 @@ func (e *encoder) functionDeclarations() []byte {
 			out = append(out, tool.Raw...)
 			continue
 		}
-		e.drop("strict", tool.Strict != nil && *tool.Strict)
+		if tool.Strict != nil && *tool.Strict {
+			e.strict = e.model.validates()
+			e.drop("strict", !e.strict)
+		}
 		out = append(out, declaration(tool)...)
 	}
 	if len(out) == 0 {
