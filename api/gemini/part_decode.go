@@ -111,7 +111,7 @@ type pendingCall struct {
 }
 
 func (d *decoder) functionCall(f *fields) api.Part {
-	call := &api.Call{ID: f.text("id"), Name: f.text("name"), Arguments: string(f.take("args"))}
+	call := &api.Call{ID: f.text("id"), Name: f.text("name"), Arguments: unwrapped(f.take("args"))}
 	switch {
 	case call.Name == "" && d.answers:
 		return api.Part{}
@@ -124,6 +124,18 @@ func (d *decoder) functionCall(f *fields) api.Part {
 	d.calls = append(d.calls, pendingCall{id: call.ID, name: call.Name})
 	part := api.Part{Kind: api.ToolCall, Call: call}
 	return part
+}
+
+// unwrapped is the text of a call's arguments: what appendArguments wrapped
+// because it is no object, or the object.
+func unwrapped(args json.RawMessage) string {
+	it := jsonscan.Object(args)
+	if it.Next() && string(it.Key) == rawArguments {
+		if text, ok := jsonscan.String(it.Value()); ok && !it.Next() && !isObject(text) && strings.TrimSpace(text) != "" {
+			return text
+		}
+	}
+	return string(args)
 }
 
 // nextID makes up an id of a call. Counting makes that of each call the same

@@ -200,6 +200,24 @@ func TestDecodeResultsOfTheSameName(t *testing.T) {
 	f(user(result), -1)
 }
 
+// Arguments that are no object were wrapped on their way to the client.
+func TestDecodeWrappedArguments(t *testing.T) {
+	f := func(args, want string) {
+		t.Helper()
+		body := `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":` + args + `}}]}]}`
+		req := decode(t, body)
+		require.Equal(t, want, req.Messages[0].Parts[0].Call.Arguments)
+		encoded, _, err := codec.EncodeRequest(req)
+		require.NoError(t, err)
+		require.JSONEq(t, body, string(encoded))
+	}
+	f(`{"_raw":"{\"a\":"}`, `{"a":`)
+	f(`{"_raw":"{}"}`, `{"_raw":"{}"}`)
+	f(`{"_raw":1}`, `{"_raw":1}`)
+	f(`{"_raw":"a","b":1}`, `{"_raw":"a","b":1}`)
+	f(`{"a":1}`, `{"a":1}`)
+}
+
 func TestDecodeRequestRefuses(t *testing.T) {
 	f := func(body, want string) {
 		t.Helper()
