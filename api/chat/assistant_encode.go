@@ -1,9 +1,11 @@
 package chat
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // said is what the model said in a turn, sorted as a message has it.
@@ -85,16 +87,22 @@ func (e *requestEncoder) sort(s *said, p *api.Part) {
 		// What another vendor signed is no use without the signature.
 		if p.Signature == "" || p.Vendor == vendor {
 			s.thoughts = append(s.thoughts, p)
+		} else {
+			e.drop("messages.thinking", true)
 		}
 	case api.Sound:
 		if p.Media != nil && e.native {
 			s.audio = p.Media.FileID
+		} else {
+			e.drop("messages.audio", true)
 		}
 	case api.Image:
 		s.images = append(s.images, *p)
 	case api.Opaque:
 		if e.native && p.Source == api.Chat {
 			s.content = append(s.content, *p)
+		} else {
+			e.drop("messages."+cmp.Or(textOf(jsonscan.Member(p.Raw, "type")), "content"), true)
 		}
 	}
 }
@@ -134,12 +142,23 @@ func (e *requestEncoder) thoughts(s *said) {
 		b.WriteString(p.Text)
 		signed = signed || p.Signature != "" || e.native && p.Raw != nil
 	}
-	e.some("reasoning_content", b.String())
-	if !signed {
+	switch {
+	case !e.model.reasoning():
+		e.drop("messages.thinking", b.Len() > 0)
 		return
+	case b.Len() == 0 && e.model.demandsReasoning():
+		e.text("reasoning_content", "")
+	default:
+		e.some("reasoning_content", b.String())
 	}
+	if signed && (e.native || e.model.details()) {
+		e.details(s.thoughts)
+	}
+}
+
+func (e *requestEncoder) details(thoughts []*api.Part) {
 	e.begin("reasoning_details", '[')
-	for i, p := range s.thoughts {
+	for i, p := range thoughts {
 		if e.native && len(p.Raw) > 2 {
 			e.element(p.Raw[1 : len(p.Raw)-1])
 			continue
@@ -197,7 +216,7 @@ func (w *writer) callBody(c *api.Call, custom bool) {
 	w.text("name", c.Name)
 	arguments := c.Arguments
 	if c.Custom {
-		arguments = string(append(api.AppendQuoted([]byte(`{"`+customInput+`":`), arguments), '}'))
+		arguments = api.WrapCustom(arguments)
 	} else if arguments == "" {
 		arguments = "{}"
 	}

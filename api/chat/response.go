@@ -321,7 +321,7 @@ func (w *answerWriter) calls(calls []*api.Part) {
 	for _, p := range calls {
 		c := *p.Call
 		if isCustom(w.req, c.Name) && !c.Custom {
-			c.Custom, c.Arguments = true, unwrap(c.Arguments)
+			c.Custom, c.Arguments = true, api.UnwrapCustom(c.Arguments)
 		}
 		w.open('{')
 		w.text("id", c.ID)

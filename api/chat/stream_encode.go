@@ -39,7 +39,7 @@ type partOut struct {
 	kind         api.Kind
 	call         int // among the choice's calls, or none where it is not told
 	custom       bool
-	unwrap       bool // its arguments wait for the end, to be unwrapped
+	unwrap       *api.CustomUnwrapper
 	spoke        bool
 	from         int64 // where a text begins in the whole of them
 	content      api.Part
@@ -194,8 +194,8 @@ func (e *streamEncoder) callStart(dst []byte, p *partOut, call *api.Call) []byte
 	p.call = c.calls
 	c.calls++
 	p.custom = call.Custom
-	if p.unwrap = !call.Custom && isCustom(e.req, call.Name); p.unwrap {
-		p.custom = true
+	if !call.Custom && isCustom(e.req, call.Name) {
+		p.custom, p.unwrap = true, &api.CustomUnwrapper{}
 	}
 	w := writer{b: e.open(dst, p.choice)}
 	if e.req.Functions {
@@ -238,9 +238,9 @@ func (e *streamEncoder) delta(dst []byte, ev *api.Event) []byte {
 	p.spoke = true
 	switch p.kind {
 	case api.ToolCall:
-		if p.unwrap {
-			p.held = append(p.held, text[1:len(text)-1]...)
-			return dst
+		if p.unwrap != nil {
+			p.held = append(p.unwrap.Add(append(p.held[:0], '"'), text), '"')
+			text = p.held
 		}
 		return e.arguments(dst, p, text)
 	case api.Text:
@@ -260,7 +260,7 @@ func (e *streamEncoder) say(dst []byte, choice int, name string, text []byte) []
 }
 
 func (e *streamEncoder) arguments(dst []byte, p *partOut, text []byte) []byte {
-	if p.call == none {
+	if p.call == none || len(text) <= 2 {
 		return dst
 	}
 	dst = e.open(dst, p.choice)

@@ -32,11 +32,9 @@ func (e *streamEncoder) partEnd(dst []byte, ev *api.Event) []byte {
 
 func (e *streamEncoder) callEnd(dst []byte, p *partOut) []byte {
 	switch {
-	case p.unwrap:
-		text := unwrap(api.Unquote(quoted(p.held)))
-		if text != "" {
-			dst = e.arguments(dst, p, api.Quote(text))
-		}
+	case p.unwrap != nil:
+		p.held = append(p.unwrap.End(append(p.held[:0], '"')), '"')
+		dst = e.arguments(dst, p, p.held)
 	case !p.spoke && !p.custom:
 		dst = e.arguments(dst, p, []byte(`"{}"`))
 	}
