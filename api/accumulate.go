@@ -4,9 +4,24 @@ package api
 // that did not ask for a stream while the provider has nothing else.
 type Accumulator struct {
 	response Response
-	parts    map[[2]int]int // choice and part of the stream → index among the choice's parts
+	parts    map[[2]int]*growing // by choice and part of the stream
 	done     bool
 	err      *Error
+}
+
+// growing is a part that is not complete. Its text stays the JSON string that it
+// came as until it is whole: half a surrogate pair is no text.
+type growing struct {
+	index int // among the choice's parts
+	text  []byte
+}
+
+func (g *growing) add(literal []byte) {
+	if len(g.text) > 0 {
+		g.text = g.text[:len(g.text)-1]
+		literal = literal[1:]
+	}
+	g.text = append(g.text, literal...)
 }
 
 // Add takes in one event.
@@ -17,18 +32,20 @@ func (a *Accumulator) Add(ev *Event) {
 	case PartStart:
 		choice := a.choice(ev.Choice)
 		if a.parts == nil {
-			a.parts = map[[2]int]int{}
+			a.parts = map[[2]int]*growing{}
 		}
-		a.parts[[2]int{ev.Choice, ev.Part}] = len(choice.Parts)
+		part := &growing{index: len(choice.Parts)}
+		part.add(Quote(ev.Content.Text))
+		if ev.Content.Call != nil {
+			part.add(Quote(ev.Content.Call.Arguments))
+		}
+		a.parts[[2]int{ev.Choice, ev.Part}] = part
 		choice.Parts = append(choice.Parts, clone(ev.Content))
 	case Delta:
-		if part := a.part(ev); part != nil {
-			if text := Unquote(ev.Text); part.Call != nil {
-				part.Call.Arguments += text
-			} else {
-				part.Text += text
-			}
+		if part := a.parts[[2]int{ev.Choice, ev.Part}]; part != nil {
+			part.add(Literal(ev.Text))
 		}
+		a.logprobs(ev)
 	case Signature:
 		if part := a.part(ev); part != nil && ev.Content != nil {
 			part.Signature += ev.Content.Signature
@@ -41,6 +58,7 @@ func (a *Accumulator) Add(ev *Event) {
 	case Finished:
 		choice := a.choice(ev.Choice)
 		choice.Finish, choice.StopSequence = ev.Finish, ev.StopSequence
+		a.logprobs(ev)
 	case UsageEvent:
 		a.response.Usage = ev.Usage
 	case ErrorEvent:
@@ -51,7 +69,17 @@ func (a *Accumulator) Add(ev *Event) {
 }
 
 // Response is the whole answer, and whether the stream came to its end.
-func (a *Accumulator) Response() (*Response, bool) { return &a.response, a.done && a.err == nil }
+func (a *Accumulator) Response() (*Response, bool) {
+	for at, part := range a.parts {
+		p := &a.choice(at[0]).Parts[part.index]
+		if text := Unquote(part.text); p.Call != nil {
+			p.Call.Arguments = text
+		} else {
+			p.Text = text
+		}
+	}
+	return &a.response, a.done && a.err == nil
+}
 
 // Err is the error with which the stream ended, if it did.
 func (a *Accumulator) Err() *Error { return a.err }
@@ -64,11 +92,18 @@ func (a *Accumulator) choice(i int) *Choice {
 }
 
 func (a *Accumulator) part(ev *Event) *Part {
-	i, ok := a.parts[[2]int{ev.Choice, ev.Part}]
+	part, ok := a.parts[[2]int{ev.Choice, ev.Part}]
 	if !ok {
 		return nil
 	}
-	return &a.choice(ev.Choice).Parts[i]
+	return &a.choice(ev.Choice).Parts[part.index]
+}
+
+func (a *Accumulator) logprobs(ev *Event) {
+	if len(ev.Logprobs) > 0 {
+		choice := a.choice(ev.Choice)
+		choice.Logprobs = JoinLogprobs(choice.Logprobs, ev.Logprobs)
+	}
 }
 
 func clone(p *Part) Part {
@@ -91,7 +126,8 @@ func (r *Response) Emit(emit func(*Event)) {
 		}
 	}
 	for c := range r.Choices {
-		emit(&Event{Kind: Finished, Choice: c, Finish: r.Choices[c].Finish, StopSequence: r.Choices[c].StopSequence})
+		choice := &r.Choices[c]
+		emit(&Event{Kind: Finished, Choice: c, Finish: choice.Finish, StopSequence: choice.StopSequence, Logprobs: choice.Logprobs})
 	}
 	if r.Usage.Known {
 		emit(&Event{Kind: UsageEvent, Usage: r.Usage})

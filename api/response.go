@@ -57,11 +57,11 @@ type EventKind int
 const (
 	Start         EventKind = iota + 1 // ID, Model, Created
 	PartStart                          // Choice, Part, Content: kind, and a call's id and name
-	Delta                              // Choice, Part, Text
+	Delta                              // Choice, Part, Text; Logprobs
 	Signature                          // Choice, Part, Content.Signature and Vendor
 	CitationEvent                      // Choice, Part, Citation
 	PartEnd                            // Choice, Part
-	Finished                           // Choice, Finish, StopSequence
+	Finished                           // Choice, Finish, StopSequence; Logprobs
 	UsageEvent                         // Usage: what is known so far, in totals
 	Ping                               // a sign of life
 	ErrorEvent                         // Err
@@ -91,6 +91,9 @@ type Event struct {
 	// goes from one to the other without being decoded, and half a surrogate
 	// pair stays what it is. See Quote and Unquote.
 	Text json.RawMessage
+	// Logprobs is chat's object for the piece of a text or of a refusal, for
+	// Delta, and for what has no piece of its own, for Finished.
+	Logprobs json.RawMessage
 
 	Citation     *Citation
 	Finish       Finish

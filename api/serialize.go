@@ -82,6 +82,7 @@ func (s *Serializer) drain() {
 func keep(ev *Event) Event {
 	out := *ev
 	out.Text = append([]byte(nil), ev.Text...)
+	out.Logprobs = append([]byte(nil), ev.Logprobs...)
 	if ev.Content != nil {
 		content := clone(ev.Content)
 		out.Content = &content
