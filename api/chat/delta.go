@@ -11,7 +11,7 @@ func (c *choiceState) delta(raw []byte) {
 	if null(raw) {
 		return
 	}
-	var content, plain, details, refusal, calls, function, annotations, images, extra []byte
+	var content, plain, details, refusal, calls, function, annotations, images, audio, extra []byte
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		value := it.Value()
@@ -21,7 +21,7 @@ func (c *choiceState) delta(raw []byte) {
 		switch string(it.Key) {
 		case "content":
 			content = value
-		case "reasoning_content", "reasoning":
+		case "reasoning_content", "reasoning", "reasoning_text":
 			plain = value
 		case "reasoning_details":
 			details = value
@@ -35,6 +35,8 @@ func (c *choiceState) delta(raw []byte) {
 			annotations = value
 		case "images":
 			images = value
+		case "audio":
+			audio = value
 		case "extra_content":
 			extra = value
 		}
@@ -45,9 +47,8 @@ func (c *choiceState) delta(raw []byte) {
 	if content != nil {
 		c.content(content)
 	}
-	if refusal != nil && refusal[0] == '"' {
-		c.refused = true
-		c.piece(c.begin(api.Refusal, tailNone), refusal)
+	if refusal != nil {
+		c.refusal(refusal)
 	}
 	if extra != nil {
 		c.signText(googleSignature(extra))
@@ -58,6 +59,9 @@ func (c *choiceState) delta(raw []byte) {
 	if images != nil {
 		c.media(images)
 	}
+	if audio != nil {
+		c.speech(audio)
+	}
 	if calls != nil {
 		c.toolCalls(calls)
 	}
@@ -66,7 +70,7 @@ func (c *choiceState) delta(raw []byte) {
 	}
 }
 
-// content reads a text, or Mistral's list of texts and thoughts.
+// content reads a text, or a list of texts and thoughts as Mistral has it.
 func (c *choiceState) content(raw []byte) {
 	if raw[0] == '"' {
 		c.piece(c.begin(api.Text, tailNone), raw)
@@ -78,19 +82,41 @@ func (c *choiceState) content(raw []byte) {
 	}
 }
 
+// contentPart reads an element of a list. Whatever it calls itself, its text is
+// one.
 func (c *choiceState) contentPart(raw []byte, kind api.Kind) {
+	if raw[0] == '"' {
+		c.words(kind, raw)
+		return
+	}
 	switch textOf(jsonscan.Member(raw, "type")) {
-	case "text", "output_text":
-		if s := jsonscan.Member(raw, "text"); !api.Empty(s) && s[0] == '"' {
-			c.piece(c.begin(kind, tailNone), s)
-		}
 	case "thinking":
-		it := jsonscan.Array(jsonscan.Member(raw, "thinking"))
+		thoughts := jsonscan.Member(raw, "thinking")
+		c.words(api.Thinking, thoughts)
+		it := jsonscan.Array(thoughts)
 		for it.Next() {
 			c.contentPart(it.Value(), api.Thinking)
 		}
+	case "refusal":
+		c.refusal(jsonscan.Member(raw, "refusal"))
 	case "image_url":
 		c.image(raw)
+	default:
+		c.words(kind, jsonscan.Member(raw, "text"))
+	}
+}
+
+// words sends a piece of a text, if raw is one.
+func (c *choiceState) words(kind api.Kind, raw []byte) {
+	if !api.Empty(raw) && raw[0] == '"' {
+		c.piece(c.begin(kind, tailNone), raw)
+	}
+}
+
+func (c *choiceState) refusal(raw []byte) {
+	if !api.Empty(raw) && raw[0] == '"' {
+		c.refused = true
+		c.words(api.Refusal, raw)
 	}
 }
 
@@ -166,13 +192,16 @@ func (c *choiceState) signText(signature string) {
 func (c *choiceState) annotations(raw []byte) {
 	it := jsonscan.Array(raw)
 	for it.Next() {
-		found := citation(it.Value())
-		part := c.begin(api.Text, tailCited)
-		c.tail = tailCited
-		c.d.ev.Citation = &found
-		c.event(api.CitationEvent, part)
-		c.d.ev.Citation = nil
+		c.cite(citation(it.Value()))
 	}
+}
+
+func (c *choiceState) cite(found api.Citation) {
+	part := c.begin(api.Text, tailCited)
+	c.tail, c.cited = tailCited, true
+	c.d.ev.Citation = &found
+	c.event(api.CitationEvent, part)
+	c.d.ev.Citation = nil
 }
 
 // media reads OpenRouter's images.

@@ -23,6 +23,7 @@ func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
 	}
 	resp := &api.Response{Source: api.Chat}
 	var choices []byte
+	var beside sources
 	err := object(body, func(key string, value []byte) error {
 		switch key {
 		case "id":
@@ -37,8 +38,10 @@ func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
 			resp.ServiceTier = textOf(value)
 		case "choices":
 			choices = value
+		case "citations", "search_results":
+			beside.member(key, value)
 		case "error":
-			if !api.Empty(value) {
+			if failed(value) {
 				return errors.New(streamError(value).Message)
 			}
 		}
@@ -52,6 +55,7 @@ func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
 	}
 	err = array(choices, func(i int, raw []byte) error {
 		c, err := choice(resp.ID, i, raw)
+		beside.cite(c.Parts)
 		resp.Choices = append(resp.Choices, c)
 		return err
 	})
@@ -97,13 +101,13 @@ func choice(id string, i int, raw []byte) (c api.Choice, err error) {
 		case "logprobs":
 			c.Logprobs = kept(value)
 		case "error":
-			if !api.Empty(value) {
+			if failed(value) {
 				return errors.New(streamError(value).Message)
 			}
 		}
 		return nil
 	})
-	if _, failed := broken(reason); err == nil && failed {
+	if _, yes := broken(reason); err == nil && yes {
 		err = at("finish_reason", errors.New(strconv.Quote(reason)))
 	}
 	called, refused := false, false

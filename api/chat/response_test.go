@@ -166,7 +166,7 @@ func TestErrors(t *testing.T) {
 	f(429, `{"error":{"message":"Slow down.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow down."})
 	f(400, `[{"error":{"code":400,"message":"No.","status":"INVALID_ARGUMENT"}}]`, api.Error{Status: 400, Message: "No."})
 	f(404, `{"error":"model not found"}`, api.Error{Status: 404, Message: "model not found"})
-	f(422, `{"detail":[{"loc":["body"],"msg":"extra"}]}`, api.Error{Status: 422, Message: `[{"loc":["body"],"msg":"extra"}]`})
+	f(422, `{"detail":[{"loc":["body"],"msg":"extra"}]}`, api.Error{Status: 422, Message: "extra"})
 	f(400, `{"object":"error","message":"Too long.","code":400}`, api.Error{Status: 400, Message: "Too long."})
 	f(502, `<html>Bad gateway</html>`, api.Error{Status: 502, Message: "<html>Bad gateway</html>"})
 	f(503, ``, api.Error{Status: 503, Message: "Service Unavailable"})

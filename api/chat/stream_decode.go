@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -26,7 +27,8 @@ type streamDecoder struct {
 	started, over bool
 	id, model     string
 	created       int64
-	usage         api.Usage
+	usage         []byte // the last one that was told
+	sources       sources
 	choices       []*choiceState
 }
 
@@ -81,40 +83,28 @@ func (d *streamDecoder) Close(emit func(*api.Event)) bool {
 
 // chunk reads one chunk. The choices come last, as the id that stands behind
 // them is wanted before them.
-func (d *streamDecoder) chunk(data []byte, failed bool) error {
+func (d *streamDecoder) chunk(data []byte, bad bool) error {
 	var choices, failure, message []byte
 	it := jsonscan.Object(data)
 	for it.Next() {
 		switch string(it.Key) {
-		case "id":
-			if d.id == "" {
-				d.id = textOf(it.Value())
-			}
-		case "model":
-			if d.model == "" {
-				d.model = textOf(it.Value())
-			}
-		case "created":
-			if d.created == 0 {
-				d.created = seconds(it.Value())
-			}
 		case "choices":
 			choices = it.Value()
-		case "error":
+		case "error", "errors":
 			failure = it.Value()
-		case "message":
+		case "message", "detail":
 			message = it.Value()
-		case "usage":
-			d.usage = openai.Usage(it.Value(), d.usage)
+		default:
+			d.member(string(it.Key), it.Value())
 		}
 	}
 	switch {
 	case it.Err != nil:
 		return it.Err
-	case !api.Empty(failure):
+	case failed(failure) && (failure[0] == '{' || failure[0] == '"'):
 		d.fail(streamError(failure))
 		return nil
-	case failed || choices == nil && message != nil && message[0] == '"':
+	case bad, failed(failure), choices == nil && !api.Empty(message):
 		d.fail(streamError(data))
 		return nil
 	}
@@ -127,6 +117,37 @@ func (d *streamDecoder) chunk(data []byte, failed bool) error {
 		d.start()
 	}
 	return nil
+}
+
+// member reads a member of a chunk that stands beside the choices.
+func (d *streamDecoder) member(name string, value []byte) {
+	switch name {
+	case "id":
+		if d.id == "" {
+			d.id = textOf(value)
+		}
+	case "model":
+		if d.model == "" {
+			d.model = textOf(value)
+		}
+	case "created":
+		if d.created == 0 {
+			d.created = seconds(value)
+		}
+	case "usage":
+		d.used(value)
+	case "x_groq": // where include_usage was not asked for
+		d.used(jsonscan.Member(value, "usage"))
+	case "citations", "search_results":
+		d.sources.member(name, value)
+	}
+}
+
+// used keeps a usage, of which some servers have one in every chunk.
+func (d *streamDecoder) used(raw []byte) {
+	if !api.Empty(raw) {
+		d.usage = append(d.usage[:0], raw...)
+	}
 }
 
 func (d *streamDecoder) each(choices []byte) error {
@@ -179,7 +200,7 @@ func (d *streamDecoder) fail(e *api.Error) {
 
 // broke ends the stream for a finish_reason that is no success.
 func (d *streamDecoder) broke(reason string, status int, raw []byte) {
-	if !api.Empty(raw) {
+	if failed(raw) {
 		d.fail(streamError(raw))
 		return
 	}
@@ -200,7 +221,7 @@ func (d *streamDecoder) end() {
 		if !c.seen {
 			continue
 		}
-		d.ev = api.Event{Choice: c.index, Finish: finish(c.reason, c.called, c.refused), StopSequence: c.stop}
+		d.ev = api.Event{Choice: c.index, Finish: finish(c.reason, c.called, c.refused), StopSequence: c.stop, Logprobs: c.odds}
 		if c.stop != "" && d.ev.Finish == api.FinishStop {
 			d.ev.Finish = api.FinishStopSequence
 		} else {
@@ -208,8 +229,8 @@ func (d *streamDecoder) end() {
 		}
 		d.send(api.Finished)
 	}
-	if d.usage.Known {
-		d.ev = api.Event{Usage: d.usage}
+	if usage := openai.Usage(d.usage, api.Usage{}); usage.Known {
+		d.ev = api.Event{Usage: usage}
 		d.send(api.UsageEvent)
 	}
 	d.over = true
@@ -231,8 +252,11 @@ type choiceState struct {
 	summary  bool // the open part came from a reasoning.summary
 	plain    bool // reasoning comes outside of the details
 	calls    []*callState
+	spoken   *speech
+	odds     json.RawMessage // of tokens that came without a text
 	called   bool
 	refused  bool
+	cited    bool
 	seen     bool
 	finished bool
 	reason   string
@@ -249,7 +273,7 @@ const (
 
 func (c *choiceState) read(raw []byte) {
 	c.seen = true
-	var delta, message, failure []byte
+	var delta, message, failure, odds []byte
 	reason := ""
 	it := jsonscan.Object(raw)
 	for it.Next() {
@@ -264,6 +288,10 @@ func (c *choiceState) read(raw []byte) {
 			reason = textOf(it.Value())
 		case "stop_reason":
 			c.stop = textOf(it.Value())
+		case "logprobs":
+			odds = it.Value()
+		case "usage": // Moonshot
+			c.d.used(it.Value())
 		}
 	}
 	// Perplexity repeats the whole message beside each delta; others send a
@@ -271,9 +299,9 @@ func (c *choiceState) read(raw []byte) {
 	if delta == nil {
 		delta = message
 	}
-	c.delta(delta)
-	if status, failed := broken(reason); failed || !api.Empty(failure) {
-		if !failed {
+	c.said(delta, odds)
+	if status, yes := broken(reason); yes || failed(failure) {
+		if !yes {
 			status = http.StatusBadGateway
 		}
 		c.d.broke(reason, status, failure)
@@ -284,8 +312,19 @@ func (c *choiceState) read(raw []byte) {
 			c.reason = reason
 		}
 		c.finished = true
-		c.endAll()
+		// A call that is not complete may go on, whatever the reason.
+		c.endText()
+		c.endComplete()
 	}
+}
+
+// said reads a delta, and the probabilities of what it says: they go with its
+// first text.
+func (c *choiceState) said(delta, odds []byte) {
+	if !api.Empty(odds) && odds[0] == '{' && jsonscan.Valid(odds) {
+		c.odds = api.JoinLogprobs(c.odds, odds)
+	}
+	c.delta(delta)
 }
 
 // event sends an event of one of the choice's parts.
@@ -297,8 +336,11 @@ func (c *choiceState) event(kind api.EventKind, part int) {
 // piece sends a piece of a text, unless it is empty.
 func (c *choiceState) piece(part int, raw []byte) {
 	c.d.ev.Text = api.Literal(raw)
+	if part == c.open && c.kind != api.Thinking {
+		c.d.ev.Logprobs, c.odds = c.odds, nil
+	}
 	c.event(api.Delta, part)
-	c.d.ev.Text = nil
+	c.d.ev.Text, c.d.ev.Logprobs = nil, nil
 }
 
 // begin is the part that is open, if it is of the kind and its tail not too
@@ -331,8 +373,17 @@ func (c *choiceState) end() {
 	}
 }
 
-func (c *choiceState) endAll() {
+// endText ends what is no call.
+func (c *choiceState) endText() {
+	if !c.cited && !c.called && c.d.sources.any() {
+		c.d.sources.list(c.cite)
+	}
 	c.end()
+	c.endSpeech()
+}
+
+func (c *choiceState) endAll() {
+	c.endText()
 	for _, call := range c.calls {
 		c.endCall(call)
 	}

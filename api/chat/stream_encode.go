@@ -69,7 +69,7 @@ func (e *streamEncoder) Encode(dst []byte, ev *api.Event) []byte {
 	case api.PartEnd:
 		return e.partEnd(dst, ev)
 	case api.Finished:
-		return e.finish(dst, ev.Choice, ev.Finish)
+		return e.finish(dst, ev)
 	case api.UsageEvent:
 		e.usage = ev.Usage
 	case api.Ping:
@@ -118,8 +118,15 @@ func (e *streamEncoder) open(dst []byte, choice int) []byte {
 	return append(dst, `,"delta":{`...)
 }
 
-func (e *streamEncoder) close(dst []byte) []byte {
-	return append(append(dst, `},"logprobs":null,"finish_reason":null}`...), e.tail...)
+func (e *streamEncoder) close(dst []byte) []byte { return e.closeWith(dst, nil) }
+
+// closeWith ends a chunk that may have probabilities.
+func (e *streamEncoder) closeWith(dst, logprobs []byte) []byte {
+	dst = append(dst, `},"logprobs":`...)
+	if len(logprobs) == 0 {
+		dst = append(dst, "null"...)
+	}
+	return append(append(append(dst, logprobs...), `,"finish_reason":null}`...), e.tail...)
 }
 
 func (e *streamEncoder) role(dst []byte, choice int) []byte {
@@ -245,18 +252,18 @@ func (e *streamEncoder) delta(dst []byte, ev *api.Event) []byte {
 		return e.arguments(dst, p, text)
 	case api.Text:
 		e.choice(p.choice).characters += characters(text)
-		return e.say(dst, p.choice, `"content":`, text)
+		return e.say(dst, ev, `"content":`, text)
 	case api.Thinking:
 		p.held = append(p.held, text[1:len(text)-1]...)
-		return e.say(dst, p.choice, `"reasoning_content":`, text)
+		return e.say(dst, ev, `"reasoning_content":`, text)
 	case api.Refusal:
-		return e.say(dst, p.choice, `"refusal":`, text)
+		return e.say(dst, ev, `"refusal":`, text)
 	}
 	return dst
 }
 
-func (e *streamEncoder) say(dst []byte, choice int, name string, text []byte) []byte {
-	return e.close(append(append(e.open(dst, choice), name...), text...))
+func (e *streamEncoder) say(dst []byte, ev *api.Event, name string, text []byte) []byte {
+	return e.closeWith(append(append(e.open(dst, ev.Choice), name...), text...), ev.Logprobs)
 }
 
 func (e *streamEncoder) arguments(dst []byte, p *partOut, text []byte) []byte {

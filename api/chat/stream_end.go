@@ -73,16 +73,20 @@ func quoted(inside []byte) []byte {
 }
 
 // finish writes a choice's finish_reason, once.
-func (e *streamEncoder) finish(dst []byte, choice int, reason api.Finish) []byte {
-	dst = e.role(dst, choice)
-	c := e.choice(choice)
+func (e *streamEncoder) finish(dst []byte, ev *api.Event) []byte {
+	dst = e.role(dst, ev.Choice)
+	c := e.choice(ev.Choice)
 	if c.finished {
 		return dst
 	}
 	c.finished = true
-	w := writer{b: append(e.open(dst, choice), '}')}
-	w.raw("logprobs", []byte("null"))
-	w.text("finish_reason", finishReason(reason, c.refused, e.req.Functions))
+	w := writer{b: append(e.open(dst, ev.Choice), '}')}
+	logprobs := ev.Logprobs
+	if len(logprobs) == 0 {
+		logprobs = []byte("null")
+	}
+	w.raw("logprobs", logprobs)
+	w.text("finish_reason", finishReason(ev.Finish, c.refused, e.req.Functions))
 	w.close('}')
 	return append(w.b, e.tail...)
 }
@@ -92,7 +96,11 @@ func (e *streamEncoder) finish(dst []byte, choice int, reason api.Finish) []byte
 func (e *streamEncoder) end(dst []byte) []byte {
 	e.over = true
 	if dst = e.role(dst, 0); !e.choice(0).finished {
-		dst = e.finish(dst, 0, api.FinishStop)
+		last := api.Event{Finish: api.FinishStop}
+		if e.choice(0).calls > 0 {
+			last.Finish = api.FinishToolCalls
+		}
+		dst = e.finish(dst, &last)
 	}
 	if e.req.StreamUsage && e.usage.Known {
 		w := writer{b: append(append(dst, e.head...), ']')}
