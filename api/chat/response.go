@@ -256,8 +256,8 @@ func (w *answerWriter) message(a *answer) {
 	}
 	if len(a.images) > 0 {
 		w.begin("images", '[')
-		for _, p := range a.images {
-			w.image(p)
+		for i, p := range a.images {
+			w.image(p, i)
 		}
 		w.close(']')
 	}
@@ -361,7 +361,7 @@ func (w *writer) audio(p *api.Part) {
 
 // image writes an image that the model made, which OpenAI's chat does not do:
 // https://openrouter.ai/docs/features/multimodal/image-generation.
-func (w *writer) image(p *api.Part) {
+func (w *writer) image(p *api.Part, index int) {
 	if p.Media == nil {
 		return
 	}
@@ -369,7 +369,9 @@ func (w *writer) image(p *api.Part) {
 	w.text("type", "image_url")
 	w.begin("image_url", '{')
 	w.url("url", p.Media, "image/png")
-	w.b = append(w.b, `}}`...)
+	w.close('}')
+	w.integer("index", int64(index))
+	w.close('}')
 }
 
 // usage writes OpenAI's usage, in which the prompt includes what caches served

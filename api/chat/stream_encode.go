@@ -29,6 +29,7 @@ type streamEncoder struct {
 type choiceOut struct {
 	begun, finished bool
 	calls, thoughts int
+	cited, images   int
 	refused         bool
 	characters      int64
 }
@@ -126,7 +127,10 @@ func (e *streamEncoder) closeWith(dst, logprobs []byte) []byte {
 	if len(logprobs) == 0 {
 		dst = append(dst, "null"...)
 	}
-	return append(append(append(dst, logprobs...), `,"finish_reason":null}`...), e.tail...)
+	start := len(dst)
+	dst = append(dst, logprobs...)
+	oneLine(dst[start:])
+	return append(append(dst, `,"finish_reason":null}`...), e.tail...)
 }
 
 func (e *streamEncoder) role(dst []byte, choice int) []byte {
@@ -180,12 +184,15 @@ func (e *streamEncoder) partStart(dst []byte, ev *api.Event) []byte {
 		}
 		w := writer{b: e.open(dst, ev.Choice)}
 		w.begin("images", '[')
-		w.image(ev.Content)
+		w.image(ev.Content, c.images)
 		w.close(']')
+		c.images++
 		return e.close(w.b)
 	case api.Sound:
 		w := writer{b: e.open(dst, ev.Choice)}
+		start := len(w.b)
 		w.audio(ev.Content)
+		oneLine(w.b[start:])
 		return e.close(w.b)
 	case api.Refusal:
 		c.refused = true
@@ -314,12 +321,31 @@ func (e *streamEncoder) citation(dst []byte, ev *api.Event) []byte {
 	if c.Start == 0 && c.End == 0 {
 		c.Start, c.End = p.from, e.choice(p.choice).characters
 	}
+	count := e.choice(p.choice)
 	var w writer
-	if w.citation(&c); len(w.b) == 0 {
+	if w.citation(&c); len(w.b) == 0 || w.b[0] != '{' {
 		return dst
 	}
-	dst = append(e.open(dst, p.choice), `"annotations":[`...)
-	return e.close(append(append(dst, w.b...), ']'))
+	// OpenAI's SDK for Python takes a second list only if its elements have an
+	// index, and tells all of them apart by it.
+	dst = append(e.open(dst, p.choice), `"annotations":[{"index":`...)
+	dst = strconv.AppendInt(dst, int64(count.cited), 10)
+	count.cited++
+	if w.b = w.b[1:]; w.b[0] != '}' {
+		dst = append(dst, ',')
+	}
+	return e.close(append(append(dst, oneLine(w.b)...), ']'))
+}
+
+// oneLine takes the line breaks out of JSON, where a whole answer that is told as
+// a stream has them and no event may.
+func oneLine(raw []byte) []byte {
+	for i, b := range raw {
+		if b == '\n' || b == '\r' {
+			raw[i] = ' '
+		}
+	}
+	return raw
 }
 
 // Interface guard

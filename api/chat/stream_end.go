@@ -81,11 +81,11 @@ func (e *streamEncoder) finish(dst []byte, ev *api.Event) []byte {
 	}
 	c.finished = true
 	w := writer{b: append(e.open(dst, ev.Choice), '}')}
-	logprobs := ev.Logprobs
-	if len(logprobs) == 0 {
-		logprobs = []byte("null")
+	start := len(w.b)
+	if w.raw("logprobs", ev.Logprobs); len(w.b) == start {
+		w.raw("logprobs", []byte("null"))
 	}
-	w.raw("logprobs", logprobs)
+	oneLine(w.b[start:])
 	w.text("finish_reason", finishReason(ev.Finish, c.refused, e.req.Functions))
 	w.close('}')
 	return append(w.b, e.tail...)
