@@ -15,6 +15,7 @@ func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 		e.model = modelOf(req.Model)
 	}
 	e.asked = e.effort()
+	e.b = make([]byte, 0, e.room())
 	e.open('{')
 	e.text("model", req.Model)
 	e.messages()
@@ -59,6 +60,40 @@ func (e *requestEncoder) refuse(field, why string) {
 	if e.err == nil {
 		e.err = &api.Unsupported{Field: field, Why: why}
 	}
+}
+
+// room is about how long the request will be, so that the images in it are not
+// copied again and again.
+func (e *requestEncoder) room() int {
+	const rest, message, tool = 512, 64, 96
+	n := rest + message*len(e.req.Messages)
+	for i := range e.req.Messages {
+		n += size(e.req.Messages[i].Parts)
+	}
+	for i := range e.req.Tools {
+		t := &e.req.Tools[i]
+		n += tool + len(t.Name) + len(t.Description) + len(t.Schema) + len(t.Raw) + len(t.Grammar)
+	}
+	return n
+}
+
+// size is about how long parts will be, of whose text some has to be escaped.
+func size(parts []api.Part) (n int) {
+	const frame = 64
+	for i := range parts {
+		p := &parts[i]
+		n += frame + len(p.Text) + len(p.Text)/16 + len(p.Signature)
+		if p.Media != nil {
+			n += len(p.Media.Data) + len(p.Media.URL) + len(p.Media.Text)
+		}
+		if p.Call != nil {
+			n += len(p.Call.Name) + len(p.Call.Arguments) + len(p.Call.Arguments)/4
+		}
+		if p.Result != nil {
+			n += size(p.Result.Parts)
+		}
+	}
+	return n
 }
 
 // word is what the client calls a member.

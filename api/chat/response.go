@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,12 +12,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // DecodeResponse implements api.Codec.
 func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
-	if !json.Valid(body) {
+	if !jsonscan.Valid(body) || !jsonscan.Texts(body) {
 		return nil, errors.New("the answer is not valid JSON")
 	}
 	resp := &api.Response{Source: api.Chat}
@@ -127,6 +127,7 @@ func choice(id string, i int, raw []byte) (c api.Choice, err error) {
 // EncodeResponse implements api.Codec.
 func (Codec) EncodeResponse(resp *api.Response, req *api.Request) ([]byte, error) {
 	w := answerWriter{req: req}
+	w.b = make([]byte, 0, room+length(resp))
 	w.open('{')
 	id, created, model := identity(resp.ID, resp.Created, resp.Model, req)
 	w.text("id", id)
@@ -146,6 +147,17 @@ func (Codec) EncodeResponse(resp *api.Response, req *api.Request) ([]byte, error
 	}
 	w.close('}')
 	return w.b, nil
+}
+
+// room is what an answer takes beside its texts.
+const room = 512
+
+// length is about how long the texts are.
+func length(resp *api.Response) (bytes int) {
+	for i := range resp.Choices {
+		bytes += size(resp.Choices[i].Parts)
+	}
+	return bytes
 }
 
 // identity completes what every chunk and answer has to have.
