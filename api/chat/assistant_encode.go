@@ -32,7 +32,7 @@ func (e *requestEncoder) assistant(turn []api.Message) bool {
 		}
 	}
 	start := len(e.b)
-	e.open('{')
+	e.open()
 	e.text("role", "assistant")
 	e.some("name", turn[0].Name)
 	empty := e.said(&s)
@@ -51,7 +51,7 @@ func (e *requestEncoder) assistant(turn []api.Message) bool {
 		}
 		e.close(']')
 	}
-	e.google("extra_content", s.extra)
+	e.google(s.extra)
 	e.close('}')
 	if empty && !e.native && s.refusal == "" {
 		e.b = e.b[:start]
@@ -170,7 +170,7 @@ func (e *requestEncoder) details(thoughts []*api.Part) {
 
 // detail writes an entry of reasoning_details, whose signature may be sealed.
 func (w *writer) detail(p *api.Part, signature string, index int) {
-	w.open('{')
+	w.open()
 	if p.Redacted || p.Text == "" && p.Vendor == vendor {
 		w.text("type", detailEncrypted)
 		w.text("data", signature)
@@ -191,10 +191,10 @@ func (e *requestEncoder) calls(calls []*api.Part) {
 	e.begin("tool_calls", '[')
 	for _, p := range calls {
 		c := p.Call
-		e.open('{')
+		e.open()
 		e.text("id", api.CallID(c.ID))
 		e.callBody(c, c.Custom && e.native)
-		e.google("extra_content", e.googleSignature(p))
+		e.google(e.googleSignature(p))
 		e.close('}')
 	}
 	e.close(']')
@@ -235,11 +235,11 @@ func (e *requestEncoder) googleSignature(p *api.Part) string {
 }
 
 // google writes an extra_content with a signature in it.
-func (w *writer) google(name, signature string) {
+func (w *writer) google(signature string) {
 	if signature == "" {
 		return
 	}
-	w.begin(name, '{')
+	w.begin("extra_content", '{')
 	w.begin("google", '{')
 	w.text("thought_signature", signature)
 	w.b = append(w.b, `}}`...)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -92,8 +93,7 @@ func (p *piece) function(raw []byte) {
 // its id, else the last one. Google's compatible endpoint gives every call the
 // index 0, so that an id and a name of their own begin a call all the same.
 func (c *choiceState) find(p *piece) *callState {
-	for i := len(c.calls) - 1; i >= 0; i-- {
-		call := c.calls[i]
+	for _, call := range slices.Backward(c.calls) {
 		switch {
 		case p.index != none && call.index != p.index:
 		case p.index == none && p.id != "" && call.id != p.id:

@@ -61,8 +61,8 @@ func broken(reason string) (status int, yes bool) {
 	return 0, false
 }
 
-// finish is the neutral reason. An answer with calls that just stopped stopped
-// for the calls: many servers say stop for both.
+// finish is the neutral reason. An answer with calls ends for them, whatever
+// it says: many servers say stop for both.
 func finish(reason string, called, refused bool) api.Finish {
 	f, ok := finishes[reason]
 	if !ok {

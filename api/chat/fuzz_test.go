@@ -54,7 +54,7 @@ func FuzzStream(f *testing.F) {
 			failed = failed || ev.Kind == api.ErrorEvent
 			out = e.Encode(out, ev)
 		}
-		for _, line := range bytes.Split(stream, []byte("\n")) {
+		for line := range bytes.SplitSeq(stream, []byte("\n")) {
 			if d.Decode(nil, line, emit) != nil {
 				return
 			}

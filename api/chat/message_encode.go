@@ -41,7 +41,7 @@ func (e *requestEncoder) messages() {
 // schema tells a model the schema that it could not be bound to.
 func (e *requestEncoder) schema() {
 	if f := e.req.Format; f != nil && f.Schema != nil && !e.model.schemas() {
-		e.open('{')
+		e.open()
 		e.text("role", "system")
 		e.text("content", "Answer with nothing but a JSON object that follows this JSON Schema:\n"+string(f.Schema))
 		e.close('}')
@@ -76,7 +76,7 @@ func (e *requestEncoder) others(list []api.Message) {
 			continue
 		}
 		start := len(e.b)
-		e.open('{')
+		e.open()
 		e.text("role", e.role(m.Role))
 		e.some("name", m.Name)
 		if wrote := e.content(m.Parts); !wrote && !e.native {
@@ -127,7 +127,7 @@ func (e *requestEncoder) part(p *api.Part) {
 		return
 	}
 	start := len(e.b)
-	e.open('{')
+	e.open()
 	switch p.Kind {
 	case api.Text:
 		e.text("type", "text")
@@ -171,7 +171,7 @@ func (e *requestEncoder) results(list []api.Message) {
 }
 
 func (e *requestEncoder) result(r *api.Result, more bool) {
-	e.open('{')
+	e.open()
 	e.text("role", "tool")
 	e.text("tool_call_id", api.CallID(r.ID))
 	texts := onlyTexts(r.Parts)

@@ -45,14 +45,23 @@ var families = []struct {
 }{
 	{"gpt-oss", gptOSS},
 	{"llama", llama},
-	{"qwen", qwen}, {"qwq", qwen},
-	{"mistral", mistral}, {"mixtral", mistral}, {"ministral", mistral}, {"magistral", mistral},
-	{"codestral", mistral}, {"devstral", mistral}, {"pixtral", mistral}, {"voxtral", mistral},
+	{"qwen", qwen},
+	{"qwq", qwen},
+	{"mistral", mistral},
+	{"mixtral", mistral},
+	{"ministral", mistral},
+	{"magistral", mistral},
+	{"codestral", mistral},
+	{"devstral", mistral},
+	{"pixtral", mistral},
+	{"voxtral", mistral},
 	{"grok", grok},
 	{"deepseek", deepSeek},
 	{"kimi", kimi},
 	{"glm-", glm},
-	{"chatgpt", plainGPT}, {"gpt-3", plainGPT}, {"gpt-4", plainGPT},
+	{"chatgpt", plainGPT},
+	{"gpt-3", plainGPT},
+	{"gpt-4", plainGPT},
 }
 
 func modelOf(name string) model {

@@ -16,7 +16,7 @@ func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 	}
 	e.asked = e.effort()
 	e.b = make([]byte, 0, e.room())
-	e.open('{')
+	e.open()
 	e.text("model", req.Model)
 	e.messages()
 	if e.err != nil {

@@ -128,7 +128,7 @@ func choice(id string, i int, raw []byte) (c api.Choice, err error) {
 func (Codec) EncodeResponse(resp *api.Response, req *api.Request) ([]byte, error) {
 	w := answerWriter{req: req}
 	w.b = make([]byte, 0, room+length(resp))
-	w.open('{')
+	w.open()
 	id, created, model := identity(resp.ID, resp.Created, resp.Model, req)
 	w.text("id", id)
 	w.text("object", "chat.completion")
@@ -227,7 +227,7 @@ func (w *answerWriter) choice(i int, c *api.Choice) {
 	for p := range c.Parts {
 		a.add(&c.Parts[p])
 	}
-	w.open('{')
+	w.open()
 	w.integer("index", int64(i))
 	w.begin("message", '{')
 	w.message(&a)
@@ -274,7 +274,7 @@ func (w *answerWriter) message(a *answer) {
 		w.close(']')
 	}
 	if a.signature != nil {
-		w.google("extra_content", sealed(a.signature, api.Google))
+		w.google(sealed(a.signature, api.Google))
 	}
 }
 
@@ -310,7 +310,7 @@ func (w *writer) citation(c *api.Citation) {
 	if c.URL == "" {
 		return
 	}
-	w.open('{')
+	w.open()
 	w.text("type", "url_citation")
 	w.begin("url_citation", '{')
 	w.integer("start_index", c.Start)
@@ -339,10 +339,10 @@ func (w *answerWriter) calls(calls []*api.Part) {
 		if isCustom(w.req, c.Name) && !c.Custom {
 			c.Custom, c.Arguments = true, api.UnwrapCustom(c.Arguments)
 		}
-		w.open('{')
+		w.open()
 		w.text("id", c.ID)
 		w.callBody(&c, c.Custom)
-		w.google("extra_content", sealed(p, api.Google))
+		w.google(sealed(p, api.Google))
 		w.close('}')
 	}
 	w.close(']')
@@ -377,7 +377,7 @@ func (w *writer) image(p *api.Part, index int) {
 	if p.Media == nil {
 		return
 	}
-	w.open('{')
+	w.open()
 	w.text("type", "image_url")
 	w.begin("image_url", '{')
 	w.url("url", p.Media, "image/png")

@@ -220,7 +220,7 @@ func (e *streamEncoder) callStart(dst []byte, p *partOut, call *api.Call) []byte
 		return e.close(w.b)
 	}
 	w.begin("tool_calls", '[')
-	w.open('{')
+	w.open()
 	w.integer("index", int64(p.call))
 	w.text("id", call.ID)
 	kind, input := callNames(p.custom)

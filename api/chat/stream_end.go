@@ -20,7 +20,7 @@ func (e *streamEncoder) partEnd(dst []byte, ev *api.Event) []byte {
 	case api.Text:
 		if p.content.Signature != "" {
 			w := writer{b: e.open(dst, p.choice)}
-			w.google("extra_content", sealed(&p.content, api.Google))
+			w.google(sealed(&p.content, api.Google))
 			dst = e.close(w.b)
 		}
 	}
@@ -43,9 +43,9 @@ func (e *streamEncoder) callEnd(dst []byte, p *partOut) []byte {
 	}
 	w := writer{b: e.open(dst, p.choice)}
 	w.begin("tool_calls", '[')
-	w.open('{')
+	w.open()
 	w.integer("index", int64(p.call))
-	w.google("extra_content", sealed(&p.content, api.Google))
+	w.google(sealed(&p.content, api.Google))
 	w.b = append(w.b, `}]`...)
 	return e.close(w.b)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -239,13 +240,13 @@ func TestOddStreams(t *testing.T) {
 		start  = "start c1 m 7"
 	)
 	text := []string{start, `0.0 text`, `0.0 "x"`, `0.0 end`, `finish 0 stop`}
-	whole := append(text[:len(text):len(text)], "END")
+	whole := append(slices.Clip(text), "END")
 	f(true, []string{first, finish}, whole...)         // no [DONE]
 	f(true, []string{first, `[DONE]`}, whole...)       // no finish_reason
 	f(true, []string{first, finish, finish}, whole...) // two of them
 	f(true, []string{first, finish, `[DONE]`, first, `[DONE]`}, whole...)
 	f(true, []string{``, `{"choices":[],"id":"","model":"","prompt_filter_results":[{}]}`, `{"object":"ping"}`, `7`, first, finish}, whole...)
-	f(true, []string{first, finish, usage, `[DONE]`}, append(text[:len(text):len(text)], "usage 6 4 0 3 2", "END")...)
+	f(true, []string{first, finish, usage, `[DONE]`}, append(slices.Clip(text), "usage 6 4 0 3 2", "END")...)
 	f(true, []string{first, ``, finish}, start, `0.0 text`, `0.0 "x"`, "ping", `0.0 end`, `finish 0 stop`, "END")
 	f(true, []string{first, finish, first}, start, `0.0 text`, `0.0 "x"`, `0.0 end`, `0.1 text`, `0.1 "x"`, `0.1 end`, `finish 0 stop`, "END")
 	f(true, []string{`{"id":"c1","created":7,"model":"m","choices":[{"message":{"role":"assistant","content":"x"},"finish_reason":"stop","stop_reason":"END"}]}`}, start, `0.0 text`, `0.0 "x"`, `0.0 end`, `finish 0 stop_sequence END`, "END")
@@ -337,9 +338,13 @@ func TestStreamsEncode(t *testing.T) {
 
 	f(any, []*api.Event{part(0, api.Part{Kind: api.Text}), delta(0, "H\n"), {Kind: api.Ping}, delta(0, ""), end(0), finish(api.FinishLength), usage, over, over},
 		`{"content":"H\n"}`, `: ping`, finished("length"), done)
-	f(any, []*api.Event{part(0, api.Part{Kind: api.Thinking}), delta(0, "Hm"), delta(0, "."), sign(0, api.Anthropic, "s"), end(0),
+	f(any, []*api.Event{
+		part(0, api.Part{Kind: api.Thinking}), delta(0, "Hm"), delta(0, "."), sign(0, api.Anthropic, "s"), end(0),
 		part(1, api.Part{Kind: api.Thinking, Redacted: true, Signature: "r", Vendor: api.Anthropic}), end(1),
-		part(2, api.Part{Kind: api.Text}), delta(2, "😀x"), {Kind: api.CitationEvent, Part: 2, Citation: &api.Citation{URL: "u", Title: "t"}}, sign(2, api.Google, "g"), end(2), finish(api.FinishStop), over},
+		part(2, api.Part{Kind: api.Text}), delta(2, "😀x"),
+		{Kind: api.CitationEvent, Part: 2, Citation: &api.Citation{URL: "u", Title: "t"}},
+		sign(2, api.Google, "g"), end(2), finish(api.FinishStop), over,
+	},
 		`{"reasoning_content":"Hm"}`, `{"reasoning_content":"."}`,
 		`{"reasoning_details":[{"type":"reasoning.text","text":"Hm.","signature":"plexus:anthropic:s","index":0}]}`,
 		`{"reasoning_details":[{"type":"reasoning.encrypted","data":"plexus:anthropic:r","index":1}]}`,

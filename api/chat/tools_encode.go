@@ -67,7 +67,7 @@ func (e *requestEncoder) tool(t *api.Tool) {
 		e.element(t.Raw)
 		return
 	}
-	e.open('{')
+	e.open()
 	switch {
 	case t.Kind == api.CustomTool && e.native:
 		e.text("type", "custom")
@@ -126,7 +126,7 @@ func (e *requestEncoder) choice() {
 		e.text("mode", string(c.Mode))
 		e.begin("tools", '[')
 		for _, name := range c.Allowed {
-			e.open('{')
+			e.open()
 			e.named(name)
 			e.close('}')
 		}

@@ -53,7 +53,8 @@ func TestTwoPiecesOfACallInAChunk(t *testing.T) {
 func TestArgumentsAfterTheFinishReason(t *testing.T) {
 	hears(t, []string{
 		`{"id":"c1","created":7,"model":"m","choices":[{"index":0,"delta":` + call(`"index":0,"id":"a","function":{"name":"f","arguments":"{\"x\":"}`) + `,"finish_reason":"tool_calls"}]}`,
-		`{"choices":[{"index":0,"delta":` + call(`"index":0,"function":{"arguments":"1}"}`) + `}]}`, `[DONE]`},
+		`{"choices":[{"index":0,"delta":` + call(`"index":0,"function":{"arguments":"1}"}`) + `}]}`, `[DONE]`,
+	},
 		`0.0 call a f`, `0.0 "{\"x\":"`, `0.0 "1}"`, `0.0 end`, `finish 0 tool_calls`)
 }
 
@@ -122,7 +123,8 @@ func TestSourcesBesideTheChoices(t *testing.T) {
 	const beside = `"citations":["https://a.example","https://b.example"],"search_results":[{"title":"A","url":"https://a.example"}]`
 	hears(t, []string{
 		`{"id":"c1","created":7,"model":"m",` + beside + `,"choices":[{"index":0,"delta":{"content":"x"}}]}`,
-		`{` + beside + `,"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, `[DONE]`},
+		`{` + beside + `,"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, `[DONE]`,
+	},
 		`0.0 text`, `0.0 "x"`, `0.0 cites https://a.example`, `0.0 cites https://b.example`, `0.0 end`, `finish 0 stop`)
 	resp, err := codec.DecodeResponse([]byte(`{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],` + beside + `}`))
 	require.NoError(t, err)

@@ -160,7 +160,7 @@ func FuzzStream(f *testing.F) {
 		}
 		whole := d.Close(emit)
 		require.Equal(t, whole && !failed, bytes.HasSuffix(out, []byte("data: [DONE]\n\n")))
-		for _, event := range bytes.Split(bytes.TrimSuffix(out, []byte("\n\n")), []byte("\n\n")) {
+		for event := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte("\n\n")), []byte("\n\n")) {
 			data, ok := bytes.CutPrefix(event, []byte("data: "))
 			require.True(t, !ok || string(data) == "[DONE]" || json.Valid(data), "%s", event)
 		}
