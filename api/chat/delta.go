@@ -5,13 +5,12 @@ import (
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
-// delta reads what a chunk adds to an answer. Reasoning goes first and calls go
-// last, wherever they stand in the chunk.
-func (c *choiceState) delta(raw []byte) {
-	if null(raw) {
-		return
-	}
-	var content, plain, details, refusal, calls, function, annotations, images, audio, extra []byte
+// change is what a chunk adds to an answer, taken apart; nil what it does not say.
+type change struct {
+	content, plain, details, refusal, calls, function, annotations, images, audio, extra []byte
+}
+
+func readChange(raw []byte) (c change) {
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		value := it.Value()
@@ -20,53 +19,61 @@ func (c *choiceState) delta(raw []byte) {
 		}
 		switch string(it.Key) {
 		case "content":
-			content = value
+			c.content = value
 		case "reasoning_content", "reasoning", "reasoning_text":
-			plain = value
+			c.plain = value
 		case "reasoning_details":
-			details = value
+			c.details = value
 		case "refusal":
-			refusal = value
+			c.refusal = value
 		case "tool_calls":
-			calls = value
+			c.calls = value
 		case "function_call":
-			function = value
+			c.function = value
 		case "annotations":
-			annotations = value
+			c.annotations = value
 		case "images":
-			images = value
+			c.images = value
 		case "audio":
-			audio = value
+			c.audio = value
 		case "extra_content":
-			extra = value
+			c.extra = value
 		}
 	}
-	if plain != nil || details != nil {
-		c.reasoning(plain, details)
+	return c
+}
+
+// delta reads what a chunk adds to an answer. Reasoning goes first and calls go
+// last, wherever they stand in the chunk.
+func (c *choiceState) delta(raw []byte) {
+	if null(raw) {
+		return
 	}
-	if content != nil {
-		c.content(content)
+	change := readChange(raw)
+	if change.plain != nil || change.details != nil {
+		c.reasoning(change.plain, change.details)
 	}
-	if refusal != nil {
-		c.refusal(refusal)
+	if change.content != nil {
+		c.content(change.content)
 	}
-	if extra != nil {
-		c.signText(googleSignature(extra))
+	c.refusal(change.refusal)
+	if change.extra != nil {
+		c.signText(googleSignature(change.extra))
 	}
-	if annotations != nil {
-		c.annotations(annotations)
+	if change.annotations != nil {
+		c.annotations(change.annotations)
 	}
-	if images != nil {
-		c.media(images)
+	if change.images != nil {
+		c.media(change.images)
 	}
-	if audio != nil {
-		c.speech(audio)
+	if change.audio != nil {
+		c.speech(change.audio)
 	}
-	if calls != nil {
-		c.toolCalls(calls)
+	if change.calls != nil {
+		c.toolCalls(change.calls)
 	}
-	if function != nil {
-		c.legacyCall(function)
+	if change.function != nil {
+		c.legacyCall(change.function)
 	}
 }
 

@@ -188,6 +188,19 @@ func TestUsageStaysWhatItWasWhereNothingIsSaid(t *testing.T) {
 	require.Equal(t, api.Usage{Input: 3, Output: 2, Known: true}, w.Usage())
 }
 
+// Groq and Moonshot tell it elsewhere, and an error that is false is none.
+func TestUsageInOddPlaces(t *testing.T) {
+	for _, chunk := range []string{
+		`{"error":false,"choices":[{"delta":{},"finish_reason":"stop"}],"x_groq":{"usage":{"prompt_tokens":3,"completion_tokens":2}}}`,
+		`{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":3,"completion_tokens":2}}]}`,
+	} {
+		w := new(chat.Watcher)
+		signs := w.Event(nil, []byte(chunk))
+		require.Equal(t, api.Signs{Content: true, Finished: true}, signs)
+		require.Equal(t, api.Usage{Input: 3, Output: 2, Known: true}, w.Usage())
+	}
+}
+
 // recordings lists the recorded answers of other projects that match a pattern.
 func recordings(t *testing.T, pattern string) []string {
 	t.Helper()
