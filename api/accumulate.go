@@ -3,8 +3,6 @@ package api
 import (
 	"encoding/json"
 	"maps"
-
-	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // Accumulator builds a whole answer from the events of a stream, for a client
@@ -55,7 +53,7 @@ func (a *Accumulator) Add(ev *Event) {
 	case Finished:
 		choice := a.choice(ev.Choice)
 		choice.Finish, choice.StopSequence = ev.Finish, ev.StopSequence
-		choice.Logprobs = addLogprobs(choice.Logprobs, ev.Logprobs)
+		choice.Logprobs = JoinLogprobs(choice.Logprobs, ev.Logprobs)
 	case UsageEvent:
 		a.response.Usage = ev.Usage
 	case ErrorEvent:
@@ -109,7 +107,7 @@ func (a *Accumulator) delta(ev *Event) {
 	b.escaped = append(b.escaped, literal[1:len(literal)-1]...)
 	if len(ev.Logprobs) > 0 {
 		choice := a.choice(ev.Choice)
-		choice.Logprobs = addLogprobs(choice.Logprobs, ev.Logprobs)
+		choice.Logprobs = JoinLogprobs(choice.Logprobs, ev.Logprobs)
 	}
 }
 
@@ -147,40 +145,6 @@ func (a *Accumulator) part(ev *Event) *Part {
 		return nil
 	}
 	return &a.response.Choices[b.choice].Parts[b.index]
-}
-
-// addLogprobs joins the lists of two of chat's objects.
-func addLogprobs(before, more json.RawMessage) json.RawMessage {
-	switch {
-	case Empty(more):
-		return before
-	case Empty(before):
-		return append([]byte(nil), more...)
-	}
-	out := append([]byte(nil), `{"content":`...)
-	out = appendJoined(out, jsonscan.Member(before, "content"), jsonscan.Member(more, "content"))
-	out = append(out, `,"refusal":`...)
-	out = appendJoined(out, jsonscan.Member(before, "refusal"), jsonscan.Member(more, "refusal"))
-	return append(out, '}')
-}
-
-// appendJoined appends two lists as one, or null where neither is one.
-func appendJoined(dst []byte, lists ...[]byte) []byte {
-	from, found := len(dst), false
-	dst = append(dst, '[')
-	for _, list := range lists {
-		it := jsonscan.Array(list)
-		for it.Next() {
-			if found {
-				dst = append(dst, ',')
-			}
-			dst, found = append(dst, it.Value()...), true
-		}
-	}
-	if !found {
-		return append(dst[:from], "null"...)
-	}
-	return append(dst, ']')
 }
 
 // clone copies a part, whose contents are its giver's.

@@ -72,7 +72,8 @@ func TestEfforts(t *testing.T) {
 
 func answer() *api.Response {
 	return &api.Response{ID: "r", Model: "m", Created: 7, Usage: api.Usage{Known: true, Input: 1, Output: 2}, Choices: []api.Choice{{
-		Finish: api.FinishToolCalls,
+		Finish:   api.FinishToolCalls,
+		Logprobs: json.RawMessage(`{"content":[1],"refusal":null}`),
 		Parts: []api.Part{
 			{Kind: api.Thinking, Text: "hm", Signature: "s", Vendor: api.Anthropic},
 			{Kind: api.Text, Text: "Hi", Citations: []api.Citation{{URL: "https://example.com"}}},
@@ -95,6 +96,32 @@ func TestEmitAndAccumulate(t *testing.T) {
 	_, complete = broken.Response()
 	require.False(t, complete)
 	require.Equal(t, 502, broken.Err().Status)
+}
+
+// A provider may cut its text between the halves of a surrogate pair.
+func TestAccumulateHalfASurrogatePair(t *testing.T) {
+	var a api.Accumulator
+	a.Add(&api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.Text}})
+	for _, piece := range []string{`"a\ud83d"`, `"\ude00b"`} {
+		a.Add(&api.Event{Kind: api.Delta, Text: json.RawMessage(piece)})
+	}
+	got, _ := a.Response()
+	require.Equal(t, "a😀b", got.Choices[0].Parts[0].Text)
+}
+
+func TestJoinLogprobs(t *testing.T) {
+	f := func(want string, pieces ...string) {
+		t.Helper()
+		var joined json.RawMessage
+		for _, piece := range pieces {
+			joined = api.JoinLogprobs(joined, json.RawMessage(piece))
+		}
+		require.JSONEq(t, want, string(joined))
+	}
+	f(`{"content":[1,2,3],"refusal":null}`, `{"content":[1],"refusal":null}`, `null`, `{"content":[2]}`, `{"content":[3],"refusal":null}`)
+	f(`{"content":[1,2],"refusal":[3,4]}`, `{ "content": [1] }`, `{"content":[2],"refusal":[3]}`, `{"content":null,"refusal":[4]}`)
+	f(`{"content":[],"refusal":null}`, `{"content":[],"refusal":null}`, `{"content":[],"refusal":null}`)
+	f(`{"content":[1],"refusal":null}`, `{"content":[],"refusal":null}`, `{"content":[1]}`)
 }
 
 // Parts that interleave come one after the other, and nothing of them is lost.

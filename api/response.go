@@ -99,9 +99,8 @@ type Event struct {
 	// goes from one to the other without being decoded, and half a surrogate
 	// pair stays what it is. See Quote and Unquote.
 	Text json.RawMessage
-
-	// Logprobs is chat's object for the tokens that the event is about, and
-	// those alone: the pieces of a choice add up to the whole.
+	// Logprobs is chat's object for the piece of a text or of a refusal, for
+	// Delta, and for what has no piece of its own, for Finished.
 	Logprobs json.RawMessage
 
 	Citation     *Citation

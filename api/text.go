@@ -18,6 +18,10 @@ func AppendQuoted(dst []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		b := s[i]
+		if b >= ' ' && b != '"' && b != '\\' && b < utf8.RuneSelf {
+			i++
+			continue
+		}
 		if b >= utf8.RuneSelf {
 			r, size := utf8.DecodeRuneInString(s[i:])
 			if r == utf8.RuneError && size == 1 {
@@ -27,11 +31,9 @@ func AppendQuoted(dst []byte, s string) []byte {
 			i += size
 			continue
 		}
-		if escape := escapes[b]; escape != "" {
-			dst = append(append(dst, s[from:i]...), escape...)
-			from = i + 1
-		}
+		dst = append(append(dst, s[from:i]...), escapes[b]...)
 		i++
+		from = i
 	}
 	return append(append(dst, s[from:]...), '"')
 }

@@ -1,9 +1,11 @@
 package chat
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // said is what the model said in a turn, sorted as a message has it.
@@ -30,7 +32,7 @@ func (e *requestEncoder) assistant(turn []api.Message) bool {
 		}
 	}
 	start := len(e.b)
-	e.open('{')
+	e.open()
 	e.text("role", "assistant")
 	e.some("name", turn[0].Name)
 	empty := e.said(&s)
@@ -49,7 +51,7 @@ func (e *requestEncoder) assistant(turn []api.Message) bool {
 		}
 		e.close(']')
 	}
-	e.google("extra_content", s.extra)
+	e.google(s.extra)
 	e.close('}')
 	if empty && !e.native && s.refusal == "" {
 		e.b = e.b[:start]
@@ -85,16 +87,22 @@ func (e *requestEncoder) sort(s *said, p *api.Part) {
 		// What another vendor signed is no use without the signature.
 		if p.Signature == "" || p.Vendor == vendor {
 			s.thoughts = append(s.thoughts, p)
+		} else {
+			e.drop("messages.thinking", true)
 		}
 	case api.Sound:
 		if p.Media != nil && e.native {
 			s.audio = p.Media.FileID
+		} else {
+			e.drop("messages.audio", true)
 		}
 	case api.Image:
 		s.images = append(s.images, *p)
 	case api.Opaque:
 		if e.native && p.Source == api.Chat {
 			s.content = append(s.content, *p)
+		} else {
+			e.drop("messages."+cmp.Or(textOf(jsonscan.Member(p.Raw, "type")), "content"), true)
 		}
 	}
 }
@@ -134,12 +142,23 @@ func (e *requestEncoder) thoughts(s *said) {
 		b.WriteString(p.Text)
 		signed = signed || p.Signature != "" || e.native && p.Raw != nil
 	}
-	e.some("reasoning_content", b.String())
-	if !signed {
+	switch {
+	case !e.model.reasoning():
+		e.drop("messages.thinking", b.Len() > 0)
 		return
+	case b.Len() == 0 && e.model.demandsReasoning():
+		e.text("reasoning_content", "")
+	default:
+		e.some("reasoning_content", b.String())
 	}
+	if signed && (e.native || e.model.details()) {
+		e.details(s.thoughts)
+	}
+}
+
+func (e *requestEncoder) details(thoughts []*api.Part) {
 	e.begin("reasoning_details", '[')
-	for i, p := range s.thoughts {
+	for i, p := range thoughts {
 		if e.native && len(p.Raw) > 2 {
 			e.element(p.Raw[1 : len(p.Raw)-1])
 			continue
@@ -151,7 +170,7 @@ func (e *requestEncoder) thoughts(s *said) {
 
 // detail writes an entry of reasoning_details, whose signature may be sealed.
 func (w *writer) detail(p *api.Part, signature string, index int) {
-	w.open('{')
+	w.open()
 	if p.Redacted || p.Text == "" && p.Vendor == vendor {
 		w.text("type", detailEncrypted)
 		w.text("data", signature)
@@ -172,10 +191,10 @@ func (e *requestEncoder) calls(calls []*api.Part) {
 	e.begin("tool_calls", '[')
 	for _, p := range calls {
 		c := p.Call
-		e.open('{')
+		e.open()
 		e.text("id", api.CallID(c.ID))
 		e.callBody(c, c.Custom && e.native)
-		e.google("extra_content", e.googleSignature(p))
+		e.google(e.googleSignature(p))
 		e.close('}')
 	}
 	e.close(']')
@@ -197,7 +216,7 @@ func (w *writer) callBody(c *api.Call, custom bool) {
 	w.text("name", c.Name)
 	arguments := c.Arguments
 	if c.Custom {
-		arguments = string(append(api.AppendQuoted([]byte(`{"`+customInput+`":`), arguments), '}'))
+		arguments = api.WrapCustom(arguments)
 	} else if arguments == "" {
 		arguments = "{}"
 	}
@@ -216,11 +235,11 @@ func (e *requestEncoder) googleSignature(p *api.Part) string {
 }
 
 // google writes an extra_content with a signature in it.
-func (w *writer) google(name, signature string) {
+func (w *writer) google(signature string) {
 	if signature == "" {
 		return
 	}
-	w.begin(name, '{')
+	w.begin("extra_content", '{')
 	w.begin("google", '{')
 	w.text("thought_signature", signature)
 	w.b = append(w.b, `}}`...)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -80,8 +81,8 @@ func (p *piece) function(raw []byte) {
 			p.name = textOf(it.Value())
 		case "arguments", "input":
 			p.arguments = it.Value()
-			// Some servers send the object itself, whole.
-			if len(p.arguments) > 0 && p.arguments[0] == '{' {
+			// Some servers send the arguments themselves, whole.
+			if !null(p.arguments) && p.arguments[0] != '"' {
 				p.arguments = api.Quote(string(p.arguments))
 			}
 		}
@@ -92,13 +93,12 @@ func (p *piece) function(raw []byte) {
 // its id, else the last one. Google's compatible endpoint gives every call the
 // index 0, so that an id and a name of their own begin a call all the same.
 func (c *choiceState) find(p *piece) *callState {
-	for i := len(c.calls) - 1; i >= 0; i-- {
-		call := c.calls[i]
+	for _, call := range slices.Backward(c.calls) {
 		switch {
 		case p.index != none && call.index != p.index:
 		case p.index == none && p.id != "" && call.id != p.id:
 		case p.id != "" && call.id != "" && p.id != call.id && p.begins(call):
-		case p.index == none && p.id == "" && call.name != "" && p.begins(call):
+		case p.id == "" && call.name != "" && p.begins(call) && (p.index == none || p.follows(call)):
 			return c.begun(p)
 		default:
 			return call
@@ -114,18 +114,28 @@ func (p *piece) begins(call *callState) bool {
 	return p.name != "" && !(p.name == call.name && call.json.depth > 0)
 }
 
+// follows tells whether a piece with the index of a call brings arguments that
+// cannot be that call's any more.
+func (p *piece) follows(call *callState) bool {
+	return !api.Empty(p.arguments) && (call.json.complete || p.name != call.name && call.json.depth == 0)
+}
+
 // begun is a new call. Those before it that are complete end now.
 func (c *choiceState) begun(p *piece) *callState {
 	c.end()
+	c.endComplete()
+	call := &callState{index: p.index}
+	c.calls = append(c.calls, call)
+	c.called = true
+	return call
+}
+
+func (c *choiceState) endComplete() {
 	for _, call := range c.calls {
 		if call.json.complete {
 			c.endCall(call)
 		}
 	}
-	call := &callState{index: p.index}
-	c.calls = append(c.calls, call)
-	c.called = true
-	return call
 }
 
 // add takes a piece in. A call that ended takes no more: its arguments were
@@ -147,7 +157,7 @@ func (c *choiceState) add(call *callState, p *piece) {
 	if p.signature != "" {
 		call.signature, call.signatureVendor = p.signature, p.signatureVendor
 	}
-	if api.Empty(p.arguments) && string(p.arguments) != "{}" || p.arguments[0] != '"' {
+	if api.Empty(p.arguments) {
 		return
 	}
 	call.json.read(p.arguments)

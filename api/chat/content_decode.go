@@ -155,6 +155,9 @@ func content(raw []byte, role api.Role) ([]api.Part, error) {
 		if role != api.RoleAssistant {
 			return nil, at("type", expected("text, image_url, input_audio or file"))
 		}
+		if words := jsonscan.Member(raw, "text"); !null(words) && words[0] == '"' {
+			return []api.Part{{Kind: api.Text, Text: textOf(words)}}, nil
+		}
 		part = api.Part{Kind: api.Opaque, Vendor: vendor, Raw: kept(raw), Source: api.Chat}
 	}
 	if cache := jsonscan.Member(raw, "cache_control"); !null(cache) {

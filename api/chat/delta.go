@@ -5,13 +5,12 @@ import (
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
-// delta reads what a chunk adds to an answer. Reasoning goes first and calls go
-// last, wherever they stand in the chunk.
-func (c *choiceState) delta(raw []byte) {
-	if null(raw) {
-		return
-	}
-	var content, plain, details, refusal, calls, function, annotations, images, extra []byte
+// change is what a chunk adds to an answer, taken apart; nil what it does not say.
+type change struct {
+	content, plain, details, refusal, calls, function, annotations, images, audio, extra []byte
+}
+
+func readChange(raw []byte) (c change) {
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		value := it.Value()
@@ -20,53 +19,65 @@ func (c *choiceState) delta(raw []byte) {
 		}
 		switch string(it.Key) {
 		case "content":
-			content = value
-		case "reasoning_content", "reasoning":
-			plain = value
+			c.content = value
+		case "reasoning_content", "reasoning", "reasoning_text":
+			c.plain = value
 		case "reasoning_details":
-			details = value
+			c.details = value
 		case "refusal":
-			refusal = value
+			c.refusal = value
 		case "tool_calls":
-			calls = value
+			c.calls = value
 		case "function_call":
-			function = value
+			c.function = value
 		case "annotations":
-			annotations = value
+			c.annotations = value
 		case "images":
-			images = value
+			c.images = value
+		case "audio":
+			c.audio = value
 		case "extra_content":
-			extra = value
+			c.extra = value
 		}
 	}
-	if plain != nil || details != nil {
-		c.reasoning(plain, details)
+	return c
+}
+
+// delta reads what a chunk adds to an answer. Reasoning goes first and calls go
+// last, wherever they stand in the chunk.
+func (c *choiceState) delta(raw []byte) {
+	if null(raw) {
+		return
 	}
-	if content != nil {
-		c.content(content)
+	change := readChange(raw)
+	if change.plain != nil || change.details != nil {
+		c.reasoning(change.plain, change.details)
 	}
-	if refusal != nil && refusal[0] == '"' {
-		c.refused = true
-		c.piece(c.begin(api.Refusal, tailNone), refusal)
+	if change.content != nil {
+		c.content(change.content)
 	}
-	if extra != nil {
-		c.signText(googleSignature(extra))
+	c.refusal(change.refusal)
+	if change.extra != nil {
+		c.signText(googleSignature(change.extra))
 	}
-	if annotations != nil {
-		c.annotations(annotations)
+	if change.annotations != nil {
+		c.annotations(change.annotations)
 	}
-	if images != nil {
-		c.media(images)
+	if change.images != nil {
+		c.media(change.images)
 	}
-	if calls != nil {
-		c.toolCalls(calls)
+	if change.audio != nil {
+		c.speech(change.audio)
 	}
-	if function != nil {
-		c.legacyCall(function)
+	if change.calls != nil {
+		c.toolCalls(change.calls)
+	}
+	if change.function != nil {
+		c.legacyCall(change.function)
 	}
 }
 
-// content reads a text, or Mistral's list of texts and thoughts.
+// content reads a text, or a list of texts and thoughts as Mistral has it.
 func (c *choiceState) content(raw []byte) {
 	if raw[0] == '"' {
 		c.piece(c.begin(api.Text, tailNone), raw)
@@ -78,19 +89,41 @@ func (c *choiceState) content(raw []byte) {
 	}
 }
 
+// contentPart reads an element of a list. Whatever it calls itself, its text is
+// one.
 func (c *choiceState) contentPart(raw []byte, kind api.Kind) {
+	if raw[0] == '"' {
+		c.words(kind, raw)
+		return
+	}
 	switch textOf(jsonscan.Member(raw, "type")) {
-	case "text", "output_text":
-		if s := jsonscan.Member(raw, "text"); !api.Empty(s) && s[0] == '"' {
-			c.piece(c.begin(kind, tailNone), s)
-		}
 	case "thinking":
-		it := jsonscan.Array(jsonscan.Member(raw, "thinking"))
+		thoughts := jsonscan.Member(raw, "thinking")
+		c.words(api.Thinking, thoughts)
+		it := jsonscan.Array(thoughts)
 		for it.Next() {
 			c.contentPart(it.Value(), api.Thinking)
 		}
+	case "refusal":
+		c.refusal(jsonscan.Member(raw, "refusal"))
 	case "image_url":
 		c.image(raw)
+	default:
+		c.words(kind, jsonscan.Member(raw, "text"))
+	}
+}
+
+// words sends a piece of a text, if raw is one.
+func (c *choiceState) words(kind api.Kind, raw []byte) {
+	if !api.Empty(raw) && raw[0] == '"' {
+		c.piece(c.begin(kind, tailNone), raw)
+	}
+}
+
+func (c *choiceState) refusal(raw []byte) {
+	if !api.Empty(raw) && raw[0] == '"' {
+		c.refused = true
+		c.words(api.Refusal, raw)
 	}
 }
 
@@ -166,13 +199,16 @@ func (c *choiceState) signText(signature string) {
 func (c *choiceState) annotations(raw []byte) {
 	it := jsonscan.Array(raw)
 	for it.Next() {
-		found := citation(it.Value())
-		part := c.begin(api.Text, tailCited)
-		c.tail = tailCited
-		c.d.ev.Citation = &found
-		c.event(api.CitationEvent, part)
-		c.d.ev.Citation = nil
+		c.cite(citation(it.Value()))
 	}
+}
+
+func (c *choiceState) cite(found api.Citation) {
+	part := c.begin(api.Text, tailCited)
+	c.tail, c.cited = tailCited, true
+	c.d.ev.Citation = &found
+	c.event(api.CitationEvent, part)
+	c.d.ev.Citation = nil
 }
 
 // media reads OpenRouter's images.

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
-	"github.com/caddy-plexus/plexus/api/chat"
 )
 
 // heardText is all texts of a stream by choice and kind, which neither order nor
@@ -40,11 +39,13 @@ func FuzzStream(f *testing.F) {
 	add(deltas("stop", `{"role":"assistant","content":""}`, `{"content":"H\u00e9"}`, `{"reasoning":"x"}`, `{"refusal":"no"}`, `{"annotations":[{}]}`)...)
 	add(deltas("tool_calls", `{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}},{"index":1,"function":{"arguments":"}"}}]}`, `{"tool_calls":[{"custom":{"name":"x","input":"y"}}],"function_call":{"name":"z"}}`)...)
 	add(deltas("length", `{"reasoning_details":[{"type":"reasoning.summary","summary":"a"},{"type":"reasoning.encrypted","data":"plexus:anthropic:x"}],"extra_content":{"google":{"thought_signature":"s"}},"images":[{"image_url":"x"}]}`)...)
+	add(deltas("stop", `{"audio":{"id":"a","data":"AA==","transcript":"x"}}`, `{"content":[{"type":"thinking","thinking":"x"},"y"]}`, call(`"id":"a","function":{"name":"sh","arguments":"{\"input\":\"l"}`))...)
+	add(`{"citations":["u"],"x_groq":{"usage":{"total_tokens":1}},"choices":[{"index":0,"delta":{"content":"x"},"logprobs":{"content":[1]},"finish_reason":"stop","usage":{}}]}`, `{"detail":[{"loc":[1],"msg":"x"}]}`)
 	add(`{"choices":[{"index":2,"delta":{"content":"x"}}],"usage":{"prompt_tokens":1}}`, `{"error":"x"}`, `[DONE]`)
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		o, heard := newOrder(t), newHeardText()
 		d := codec.NewStreamDecoder()
-		e := codec.NewStreamEncoder(&api.Request{Source: api.Chat, StreamUsage: true})
+		e := codec.NewStreamEncoder(&api.Request{Source: api.Chat, StreamUsage: true, Tools: []api.Tool{{Kind: api.CustomTool, Name: "sh"}}})
 		var out []byte
 		failed := false
 		emit := func(ev *api.Event) {
@@ -53,7 +54,7 @@ func FuzzStream(f *testing.F) {
 			failed = failed || ev.Kind == api.ErrorEvent
 			out = e.Encode(out, ev)
 		}
-		for _, line := range bytes.Split(stream, []byte("\n")) {
+		for line := range bytes.SplitSeq(stream, []byte("\n")) {
 			if d.Decode(nil, line, emit) != nil {
 				return
 			}
@@ -69,45 +70,5 @@ func FuzzStream(f *testing.F) {
 			require.NoError(t, d.Decode(nil, []byte(one), func(ev *api.Event) { o.add(ev); again.add(ev) }), one)
 		}
 		require.Equal(t, heard.texts, again.texts)
-	})
-}
-
-var chunk = []byte(`{"id":"chatcmpl-D0q8CZXN1uEzngZGkU7FuV92lnXWq","object":"chat.completion.chunk","created":1769092764,"model":"gpt-4o-mini-2024-07-18","service_tier":"default","system_fingerprint":"fp_29330a9688","choices":[{"index":0,"delta":{"content":" World"},"logprobs":null,"finish_reason":null}],"obfuscation":"kJ"}`)
-
-var argument = []byte(`{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1769092764,"model":"gpt-4o-mini","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"location\":"}}]},"logprobs":null,"finish_reason":null}]}`)
-
-func benchmarkDecode(b *testing.B, data []byte) {
-	d := codec.NewStreamDecoder()
-	emit := func(*api.Event) {}
-	first := `{"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f"}}]}}]}`
-	require.NoError(b, d.Decode(nil, []byte(first), emit))
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		_ = d.Decode(nil, data, emit)
-	}
-}
-
-func BenchmarkStreamDecode(b *testing.B) {
-	b.Run("text", func(b *testing.B) { benchmarkDecode(b, chunk) })
-	b.Run("arguments", func(b *testing.B) { benchmarkDecode(b, argument) })
-}
-
-func benchmarkEncode(b *testing.B, content api.Part) {
-	e := chat.Codec{}.NewStreamEncoder(&api.Request{Source: api.Chat})
-	dst := e.Encode(nil, &api.Event{Kind: api.Start, ID: "chatcmpl-1", Model: "gpt-4o-mini", Created: 1})
-	dst = e.Encode(dst, &api.Event{Kind: api.PartStart, Content: &content})
-	ev := &api.Event{Kind: api.Delta, Text: []byte(`" World"`)}
-	b.SetBytes(int64(len(e.Encode(nil, ev))))
-	b.ReportAllocs()
-	for b.Loop() {
-		dst = e.Encode(dst[:0], ev)
-	}
-}
-
-func BenchmarkStreamEncode(b *testing.B) {
-	b.Run("text", func(b *testing.B) { benchmarkEncode(b, api.Part{Kind: api.Text}) })
-	b.Run("arguments", func(b *testing.B) {
-		benchmarkEncode(b, api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "a", Name: "f"}})
 	})
 }

@@ -37,7 +37,7 @@ func readMessage(raw []byte) (m message, err error) {
 			m.functionCall = value
 		case "refusal":
 			m.refusal = value
-		case "reasoning_content", "reasoning":
+		case "reasoning_content", "reasoning", "reasoning_text": // the last one is GitHub Copilot's
 			if string(value) != `""` {
 				m.plain = value
 			}
@@ -201,14 +201,14 @@ func call(raw []byte) (api.Part, error) {
 }
 
 // function reads the name and the arguments of a call. Some servers give the
-// arguments as an object and not as its text.
+// arguments themselves and not their text.
 func function(raw []byte, c *api.Call) error {
 	return object(raw, func(key string, value []byte) error {
 		switch key {
 		case "name":
 			return text(value, &c.Name)
 		case "arguments", "input":
-			if value[0] == '{' {
+			if value[0] != '"' {
 				c.Arguments = string(value)
 				return nil
 			}

@@ -13,6 +13,7 @@ import (
 // each call, or several turns of the model in a row, those become one message.
 func (e *requestEncoder) messages() {
 	e.begin("messages", '[')
+	e.schema()
 	list := e.req.Messages
 	for len(list) > 0 {
 		n := e.turn(list)
@@ -35,6 +36,16 @@ func (e *requestEncoder) messages() {
 		list = list[n:]
 	}
 	e.close(']')
+}
+
+// schema tells a model the schema that it could not be bound to.
+func (e *requestEncoder) schema() {
+	if f := e.req.Format; f != nil && f.Schema != nil && !e.model.schemas() {
+		e.open()
+		e.text("role", "system")
+		e.text("content", "Answer with nothing but a JSON object that follows this JSON Schema:\n"+string(f.Schema))
+		e.close('}')
+	}
 }
 
 // turn is how many of the messages at the start of list are written together.
@@ -65,7 +76,7 @@ func (e *requestEncoder) others(list []api.Message) {
 			continue
 		}
 		start := len(e.b)
-		e.open('{')
+		e.open()
 		e.text("role", e.role(m.Role))
 		e.some("name", m.Name)
 		if wrote := e.content(m.Parts); !wrote && !e.native {
@@ -76,9 +87,10 @@ func (e *requestEncoder) others(list []api.Message) {
 	}
 }
 
-// role is the word for a role. Most compatible servers do not know developer.
+// role is the word for a role. Compatible servers do not know developer, and
+// Codex speaks as one.
 func (e *requestEncoder) role(role api.Role) string {
-	if role == api.RoleDeveloper && !e.kin {
+	if role == api.RoleDeveloper && !e.native && !e.model.openAI() {
 		role = api.RoleSystem
 	}
 	return string(role)
@@ -115,7 +127,7 @@ func (e *requestEncoder) part(p *api.Part) {
 		return
 	}
 	start := len(e.b)
-	e.open('{')
+	e.open()
 	switch p.Kind {
 	case api.Text:
 		e.text("type", "text")
@@ -159,7 +171,7 @@ func (e *requestEncoder) results(list []api.Message) {
 }
 
 func (e *requestEncoder) result(r *api.Result, more bool) {
-	e.open('{')
+	e.open()
 	e.text("role", "tool")
 	e.text("tool_call_id", api.CallID(r.ID))
 	texts := onlyTexts(r.Parts)

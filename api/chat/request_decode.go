@@ -32,7 +32,7 @@ func (Codec) DecodeRequest(body []byte) (*api.Request, error) {
 	}
 	// The scanner leaves the inside of texts unchecked, but some of what is
 	// passed on as it stands has to be JSON.
-	if !json.Valid(body) {
+	if !jsonscan.Texts(body) {
 		return nil, errors.New("invalid JSON: a text holds a broken escape or a control character")
 	}
 	if len(req.Messages) == 0 {

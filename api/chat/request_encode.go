@@ -1,9 +1,8 @@
 package chat
 
 import (
-	"maps"
+	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -12,7 +11,12 @@ import (
 // EncodeRequest implements api.Codec.
 func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 	e := requestEncoder{req: req, native: req.Source == api.Chat, kin: req.Source.Vendor() == vendor}
-	e.open('{')
+	if !e.native {
+		e.model = modelOf(req.Model)
+	}
+	e.asked = e.effort()
+	e.b = make([]byte, 0, e.room())
+	e.open()
 	e.text("model", req.Model)
 	e.messages()
 	if e.err != nil {
@@ -26,6 +30,9 @@ func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 	e.stream()
 	e.extra()
 	e.close('}')
+	if e.err != nil {
+		return nil, nil, e.err
+	}
 	slices.Sort(e.dropped)
 	return e.b, slices.Compact(e.dropped), nil
 }
@@ -36,6 +43,8 @@ type requestEncoder struct {
 	// native says that the request came as chat, so that the target knows what
 	// the client knows; kin, that it came in a format of OpenAI's.
 	native, kin bool
+	model       model  // nothing is known of it where the client speaks chat
+	asked       string // the effort asked for, in a word that the model knows
 	dropped     []string
 	err         error
 }
@@ -53,35 +62,75 @@ func (e *requestEncoder) refuse(field, why string) {
 	}
 }
 
-// reasoner tells whether the model is one of OpenAI's that refuse temperature
-// and max_tokens: https://platform.openai.com/docs/guides/reasoning.
-func reasoner(model string) bool {
-	model = strings.ToLower(model[strings.LastIndexByte(model, '/')+1:])
-	if strings.HasPrefix(model, "gpt-5") {
-		return !strings.Contains(model, "-chat")
+// room is about how long the request will be, so that the images in it are not
+// copied again and again.
+func (e *requestEncoder) room() int {
+	const rest, message, tool = 512, 64, 96
+	n := rest + message*len(e.req.Messages)
+	for i := range e.req.Messages {
+		n += size(e.req.Messages[i].Parts)
 	}
-	return len(model) > 1 && model[0] == 'o' && model[1] >= '1' && model[1] <= '9'
+	for i := range e.req.Tools {
+		t := &e.req.Tools[i]
+		n += tool + len(t.Name) + len(t.Description) + len(t.Schema) + len(t.Raw) + len(t.Grammar)
+	}
+	return n
+}
+
+// size is about how long parts will be, of whose text some has to be escaped.
+func size(parts []api.Part) (n int) {
+	const frame = 64
+	for i := range parts {
+		p := &parts[i]
+		n += frame + len(p.Text) + len(p.Text)/16 + len(p.Signature)
+		if p.Media != nil {
+			n += len(p.Media.Data) + len(p.Media.URL) + len(p.Media.Text)
+		}
+		if p.Call != nil {
+			n += len(p.Call.Name) + len(p.Call.Arguments) + len(p.Call.Arguments)/4
+		}
+		if p.Result != nil {
+			n += size(p.Result.Parts)
+		}
+	}
+	return n
+}
+
+// word is what the client calls a member.
+func (e *requestEncoder) word(chat, messages, gemini string) string {
+	switch e.req.Source {
+	case api.Messages:
+		return messages
+	case api.Gemini:
+		return gemini
+	}
+	return chat
 }
 
 func (e *requestEncoder) limits() {
 	r := e.req
-	if r.MaxTokens != 0 {
-		// Most compatible servers know max_tokens only.
-		newer := r.MaxCompletionTokens || !e.native && (r.Reasoning != nil || reasoner(r.Model))
-		if newer {
-			e.integer("max_completion_tokens", r.MaxTokens)
-		} else {
-			e.integer("max_tokens", r.MaxTokens)
-		}
+	switch {
+	case r.MaxTokens == 0:
+	case r.MaxCompletionTokens || e.model.reasons():
+		e.integer("max_completion_tokens", r.MaxTokens)
+	default:
+		// Most compatible servers know this one only, and Mistral's refuse the
+		// other: https://github.com/editor-code-assistant/eca/issues/231.
+		e.integer("max_tokens", r.MaxTokens)
 	}
 	stop := r.Stop
 	if len(stop) > maxStop && !e.native {
 		e.drop("stop", true)
 		stop = stop[:maxStop]
 	}
-	if len(stop) == 1 {
+	switch {
+	case len(stop) == 0:
+	case !e.model.stops():
+		e.refuse(e.word("stop", "stop_sequences", "generationConfig.stopSequences"),
+			"is refused by the target's model, which cannot end an answer at a text: leave it out")
+	case len(stop) == 1:
 		e.text("stop", stop[0])
-	} else if len(stop) > 1 {
+	default:
 		e.begin("stop", '[')
 		for _, s := range stop {
 			e.element(api.Quote(s))
@@ -92,31 +141,45 @@ func (e *requestEncoder) limits() {
 
 func (e *requestEncoder) sampling() {
 	r := e.req
-	if !e.native && reasoner(r.Model) {
-		e.drop("temperature", r.Temperature != "")
-		e.drop("top_p", r.TopP != "")
+	sampling := e.model.sampling(e.asked)
+	e.setting("temperature", r.Temperature, sampling)
+	e.setting("top_p", r.TopP, sampling)
+	e.setting("top_k", r.TopK, e.native)
+	penalties := e.model.penalties()
+	e.setting("frequency_penalty", r.FrequencyPenalty, penalties)
+	e.setting("presence_penalty", r.PresencePenalty, penalties)
+	if e.model.family == mistral && !e.model.resold {
+		e.number("random_seed", r.Seed)
 	} else {
-		e.number("temperature", r.Temperature)
-		e.number("top_p", r.TopP)
+		e.number("seed", r.Seed)
 	}
-	if e.native {
-		e.number("top_k", r.TopK)
-	} else {
-		e.drop("top_k", r.TopK != "")
-	}
-	e.number("frequency_penalty", r.FrequencyPenalty)
-	e.number("presence_penalty", r.PresencePenalty)
-	e.number("seed", r.Seed)
 	if r.N != 0 {
 		e.integer("n", r.N)
+	}
+	if r.Logprobs && !sampling {
+		e.refuse(e.word("logprobs", "logprobs", "generationConfig.responseLogprobs"),
+			"is refused by the target's model, which does not tell probabilities: leave it out")
 	}
 	if r.Logprobs {
 		e.boolean("logprobs", true)
 	}
-	if r.TopLogprobs != 0 {
+	if r.TopLogprobs != 0 && (e.native || r.Logprobs) {
 		e.integer("top_logprobs", r.TopLogprobs)
 	}
-	e.raw("logit_bias", r.LogitBias)
+	if penalties {
+		e.raw("logit_bias", r.LogitBias)
+	} else {
+		e.drop("logit_bias", !api.Empty(r.LogitBias))
+	}
+}
+
+// setting writes a number if the target takes it.
+func (e *requestEncoder) setting(name string, value json.Number, taken bool) {
+	if taken {
+		e.number(name, value)
+	} else {
+		e.drop(name, value != "")
+	}
 }
 
 // shape writes what concerns the form of the answer and the thinking before it.
@@ -124,7 +187,7 @@ func (e *requestEncoder) shape() {
 	r := e.req
 	if f := r.Format; f != nil {
 		e.begin("response_format", '{')
-		if f.Schema == nil && f.Name == "" {
+		if f.Schema == nil && f.Name == "" || !e.model.schemas() {
 			e.text("type", "json_object")
 		} else {
 			e.text("type", "json_schema")
@@ -142,19 +205,41 @@ func (e *requestEncoder) shape() {
 		e.close('}')
 	}
 	e.reasoning()
-	e.some("verbosity", r.Verbosity)
+	// Other models of OpenAI's refuse every verbosity but medium, and other
+	// servers the member.
+	if e.native || e.model.family == gpt5 || e.model.family == unknown {
+		e.some("verbosity", r.Verbosity)
+	} else {
+		e.drop("verbosity", r.Verbosity != "")
+	}
+}
+
+// effort is the effort to ask for.
+func (e *requestEncoder) effort() string {
+	t := e.req.Reasoning
+	asked := ""
+	if t != nil {
+		asked = t.Effort
+	}
+	if e.native {
+		return asked
+	}
+	if asked == "" && t != nil {
+		asked = api.BudgetEffort(t.Budget)
+	}
+	effort := e.model.effort(asked, len(e.callable()) > 0)
+	e.drop("reasoning_effort", asked != "" && (effort == "" || effort == "none" && asked != "none"))
+	return effort
 }
 
 func (e *requestEncoder) reasoning() {
 	t := e.req.Reasoning
 	if t == nil {
-		return
+		t = &api.Reasoning{}
 	}
-	effort := t.Effort
-	switch {
-	case e.native && t.Budget != 0 || e.native && t.Visible:
+	if e.native && (t.Budget != 0 || t.Visible) {
 		e.begin("reasoning", '{')
-		e.some("effort", effort)
+		e.some("effort", t.Effort)
 		if t.Budget != 0 {
 			e.integer("max_tokens", t.Budget)
 			if !t.Visible {
@@ -163,29 +248,10 @@ func (e *requestEncoder) reasoning() {
 		}
 		e.close('}')
 		return
-	case effort == "":
-		effort = api.BudgetEffort(t.Budget)
-	case effort == "max" && !e.kin:
-		effort = "xhigh" // OpenAI's highest
 	}
-	e.some("reasoning_effort", effort)
+	e.some("reasoning_effort", e.asked)
 	e.drop("reasoning.summary", t.Summary != "")
 	e.drop("reasoning.encrypted_content", t.Encrypted)
-}
-
-func (e *requestEncoder) sender() {
-	r := e.req
-	if !(e.kin && textOf(r.Extra["safety_identifier"]) == r.User) {
-		e.some("user", r.User)
-	}
-	if e.kin {
-		e.raw("metadata", r.Metadata)
-		e.some("service_tier", r.ServiceTier)
-		return
-	}
-	e.drop("metadata", r.Metadata != nil)
-	// The tiers of other vendors have other names, and other prices.
-	e.drop("service_tier", r.ServiceTier != "")
 }
 
 func (e *requestEncoder) stream() {
@@ -211,20 +277,4 @@ func (e *requestEncoder) stream() {
 		e.raw(string(it.Key), it.Value())
 	}
 	e.close('}')
-}
-
-// shared are the members that chat and responses have in common beyond those of
-// the neutral format.
-var shared = []string{"safety_identifier", "prompt_cache_key", "prompt_cache_retention"}
-
-func (e *requestEncoder) extra() {
-	for _, name := range slices.Sorted(maps.Keys(e.req.Extra)) {
-		switch {
-		case e.native && name == "stream_options":
-		case e.native, e.kin && slices.Contains(shared, name):
-			e.raw(name, e.req.Extra[name])
-		default:
-			e.drop(name, true)
-		}
-	}
 }

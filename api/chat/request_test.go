@@ -254,7 +254,7 @@ func TestRequestsFromOtherFormats(t *testing.T) {
 	// Roles.
 	developer := api.Message{Role: api.RoleDeveloper, Parts: []api.Part{text("d")}}
 	f(ask(api.Messages, developer, user), message(`{"role":"system","content":"d"},`+hi))
-	f(ask(api.Responses, developer, user), message(`{"role":"developer","content":"d"},`+hi))
+	f(ask(api.Responses, developer, user), message(`{"role":"system","content":"d"},`+hi))
 
 	// Results follow their calls at once; what is no text in them follows all of them.
 	image := api.Part{Kind: api.Image, Media: &api.Media{MIME: "image/png", Data: "AAAA"}}
@@ -283,8 +283,8 @@ func TestRequestsFromOtherFormats(t *testing.T) {
 	// Reasoning: foreign signatures stay behind with their text, our own go back,
 	// and unsigned text goes back with the calls to which it led.
 	thought := func(p api.Part) api.Part { p.Kind = api.Thinking; return p }
-	f(ask(api.Messages, user, assistant(thought(api.Part{Text: "Hm.", Signature: "s", Vendor: api.Anthropic}), text("x")), user), message(hi+`,{"role":"assistant","content":"x"},`+hi))
-	f(ask(api.Messages, user, assistant(thought(api.Part{Signature: "s", Vendor: api.Anthropic, Redacted: true})), user), message(hi+`,`+hi))
+	f(ask(api.Messages, user, assistant(thought(api.Part{Text: "Hm.", Signature: "s", Vendor: api.Anthropic}), text("x")), user), message(hi+`,{"role":"assistant","content":"x"},`+hi), "messages.thinking")
+	f(ask(api.Messages, user, assistant(thought(api.Part{Signature: "s", Vendor: api.Anthropic, Redacted: true})), user), message(hi+`,`+hi), "messages.thinking")
 	f(ask(api.Messages, user, assistant(thought(api.Part{Text: "Hm.", Vendor: api.Anthropic}), text("x")), user), message(hi+`,{"role":"assistant","content":"x"},`+hi))
 	f(ask(api.Messages, assistant(thought(api.Part{Text: "Hm.", Vendor: api.Anthropic}), call("c"))),
 		message(`{"role":"assistant","content":null,"reasoning_content":"Hm.","tool_calls":[`+toolCall("c")+`]}`))
@@ -319,9 +319,9 @@ func TestRequestsFromOtherFormats(t *testing.T) {
 		"cache_control", "context_management", "service_tier", "stop", "top_k")
 	req = ask(api.Messages, user)
 	req.MaxTokens, req.Reasoning = 5, &api.Reasoning{Budget: 10000, Visible: true}
-	f(req, `{"model":"m","messages":[`+hi+`],"max_completion_tokens":5,"reasoning_effort":"medium"}`)
+	f(req, `{"model":"m","messages":[`+hi+`],"max_tokens":5,"reasoning_effort":"medium"}`)
 	req.Reasoning = &api.Reasoning{Adaptive: true, Effort: "max"}
-	f(req, `{"model":"m","messages":[`+hi+`],"max_completion_tokens":5,"reasoning_effort":"xhigh"}`)
+	f(req, `{"model":"m","messages":[`+hi+`],"max_tokens":5,"reasoning_effort":"high"}`)
 	req.Reasoning, req.Model, req.Temperature, req.TopP = nil, "openai/gpt-5-mini", "1", "0.9"
 	f(req, `{"model":"openai/gpt-5-mini","messages":[`+hi+`],"max_completion_tokens":5}`, "temperature", "top_p")
 	req = ask(api.Responses, user)

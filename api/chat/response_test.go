@@ -38,7 +38,7 @@ func TestAnswersStayWhatTheyAre(t *testing.T) {
 	f(answerOf(`"content":null,"refusal":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]`, "tool_calls"))
 	f(answerOf(`"content":"Hi","refusal":null,"extra_content":{"google":{"thought_signature":"s"}}`, "stop"))
 	f(answerOf(`"content":null,"refusal":null,"audio":{"id":"audio_1","data":"AA","expires_at":9,"transcript":"Hi"}`, "stop"))
-	f(answerOf(`"content":"Hi","refusal":null,"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]`, "stop"))
+	f(answerOf(`"content":"Hi","refusal":null,"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"},"index":0}]`, "stop"))
 	f(`{"id":"c1","object":"chat.completion","created":7,"model":"m","service_tier":"default","choices":[
 		{"index":0,"message":{"role":"assistant","content":"a","refusal":null},"logprobs":{"content":[{"token":"a","logprob":-1e-7,"bytes":[97],"top_logprobs":[]}],"refusal":null},"finish_reason":"stop"},
 		{"index":1,"message":{"role":"assistant","content":"b","refusal":null},"logprobs":null,"finish_reason":"length"}],
@@ -166,7 +166,7 @@ func TestErrors(t *testing.T) {
 	f(429, `{"error":{"message":"Slow down.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow down."})
 	f(400, `[{"error":{"code":400,"message":"No.","status":"INVALID_ARGUMENT"}}]`, api.Error{Status: 400, Message: "No."})
 	f(404, `{"error":"model not found"}`, api.Error{Status: 404, Message: "model not found"})
-	f(422, `{"detail":[{"loc":["body"],"msg":"extra"}]}`, api.Error{Status: 422, Message: `[{"loc":["body"],"msg":"extra"}]`})
+	f(422, `{"detail":[{"loc":["body"],"msg":"extra"}]}`, api.Error{Status: 422, Message: "extra"})
 	f(400, `{"object":"error","message":"Too long.","code":400}`, api.Error{Status: 400, Message: "Too long."})
 	f(502, `<html>Bad gateway</html>`, api.Error{Status: 502, Message: "<html>Bad gateway</html>"})
 	f(503, ``, api.Error{Status: 503, Message: "Service Unavailable"})

@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"errors"
-	"net/http"
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -26,7 +25,8 @@ type streamDecoder struct {
 	started, over bool
 	id, model     string
 	created       int64
-	usage         api.Usage
+	usage         []byte // the last one that was told
+	sources       sources
 	choices       []*choiceState
 }
 
@@ -81,40 +81,28 @@ func (d *streamDecoder) Close(emit func(*api.Event)) bool {
 
 // chunk reads one chunk. The choices come last, as the id that stands behind
 // them is wanted before them.
-func (d *streamDecoder) chunk(data []byte, failed bool) error {
+func (d *streamDecoder) chunk(data []byte, bad bool) error {
 	var choices, failure, message []byte
 	it := jsonscan.Object(data)
 	for it.Next() {
 		switch string(it.Key) {
-		case "id":
-			if d.id == "" {
-				d.id = textOf(it.Value())
-			}
-		case "model":
-			if d.model == "" {
-				d.model = textOf(it.Value())
-			}
-		case "created":
-			if d.created == 0 {
-				d.created = seconds(it.Value())
-			}
 		case "choices":
 			choices = it.Value()
-		case "error":
+		case "error", "errors":
 			failure = it.Value()
-		case "message":
+		case "message", "detail":
 			message = it.Value()
-		case "usage":
-			d.usage = openai.Usage(it.Value(), d.usage)
+		default:
+			d.member(string(it.Key), it.Value())
 		}
 	}
 	switch {
 	case it.Err != nil:
 		return it.Err
-	case !api.Empty(failure):
+	case failed(failure) && (failure[0] == '{' || failure[0] == '"'):
 		d.fail(streamError(failure))
 		return nil
-	case failed || choices == nil && message != nil && message[0] == '"':
+	case bad, failed(failure), choices == nil && !api.Empty(message):
 		d.fail(streamError(data))
 		return nil
 	}
@@ -127,6 +115,37 @@ func (d *streamDecoder) chunk(data []byte, failed bool) error {
 		d.start()
 	}
 	return nil
+}
+
+// member reads a member of a chunk that stands beside the choices.
+func (d *streamDecoder) member(name string, value []byte) {
+	switch name {
+	case "id":
+		if d.id == "" {
+			d.id = textOf(value)
+		}
+	case "model":
+		if d.model == "" {
+			d.model = textOf(value)
+		}
+	case "created":
+		if d.created == 0 {
+			d.created = seconds(value)
+		}
+	case "usage":
+		d.used(value)
+	case "x_groq": // where include_usage was not asked for
+		d.used(jsonscan.Member(value, "usage"))
+	case "citations", "search_results":
+		d.sources.member(name, value)
+	}
+}
+
+// used keeps a usage, of which some servers have one in every chunk.
+func (d *streamDecoder) used(raw []byte) {
+	if !api.Empty(raw) {
+		d.usage = append(d.usage[:0], raw...)
+	}
 }
 
 func (d *streamDecoder) each(choices []byte) error {
@@ -179,7 +198,7 @@ func (d *streamDecoder) fail(e *api.Error) {
 
 // broke ends the stream for a finish_reason that is no success.
 func (d *streamDecoder) broke(reason string, status int, raw []byte) {
-	if !api.Empty(raw) {
+	if failed(raw) {
 		d.fail(streamError(raw))
 		return
 	}
@@ -200,7 +219,7 @@ func (d *streamDecoder) end() {
 		if !c.seen {
 			continue
 		}
-		d.ev = api.Event{Choice: c.index, Finish: finish(c.reason, c.called, c.refused), StopSequence: c.stop}
+		d.ev = api.Event{Choice: c.index, Finish: finish(c.reason, c.called, c.refused), StopSequence: c.stop, Logprobs: c.odds}
 		if c.stop != "" && d.ev.Finish == api.FinishStop {
 			d.ev.Finish = api.FinishStopSequence
 		} else {
@@ -208,142 +227,13 @@ func (d *streamDecoder) end() {
 		}
 		d.send(api.Finished)
 	}
-	if d.usage.Known {
-		d.ev = api.Event{Usage: d.usage}
+	if usage := openai.Usage(d.usage, api.Usage{}); usage.Known {
+		d.ev = api.Event{Usage: usage}
 		d.send(api.UsageEvent)
 	}
 	d.over = true
 	d.ev = api.Event{}
 	d.send(api.End)
-}
-
-// none is the number of a part that there is not.
-const none = -1
-
-// choiceState is where one of the answers stands.
-type choiceState struct {
-	d        *streamDecoder
-	index    int
-	parts    int // begun so far
-	open     int // the part that is no call and still open, or none
-	kind     api.Kind
-	tail     int  // what of the open part's end was told: see below
-	summary  bool // the open part came from a reasoning.summary
-	plain    bool // reasoning comes outside of the details
-	calls    []*callState
-	called   bool
-	refused  bool
-	seen     bool
-	finished bool
-	reason   string
-	stop     string
-}
-
-// A part's signature comes after its text, and its citations after that. What
-// comes too late for its place goes into a part of its own.
-const (
-	tailNone = iota
-	tailSigned
-	tailCited
-)
-
-func (c *choiceState) read(raw []byte) {
-	c.seen = true
-	var delta, message, failure []byte
-	reason := ""
-	it := jsonscan.Object(raw)
-	for it.Next() {
-		switch string(it.Key) {
-		case "delta":
-			delta = it.Value()
-		case "message":
-			message = it.Value()
-		case "error":
-			failure = it.Value()
-		case "finish_reason":
-			reason = textOf(it.Value())
-		case "stop_reason":
-			c.stop = textOf(it.Value())
-		}
-	}
-	// Perplexity repeats the whole message beside each delta; others send a
-	// message alone where a delta is due.
-	if delta == nil {
-		delta = message
-	}
-	c.delta(delta)
-	if status, failed := broken(reason); failed || !api.Empty(failure) {
-		if !failed {
-			status = http.StatusBadGateway
-		}
-		c.d.broke(reason, status, failure)
-		return
-	}
-	if reason != "" {
-		if c.reason == "" {
-			c.reason = reason
-		}
-		c.finished = true
-		c.endAll()
-	}
-}
-
-// event sends an event of one of the choice's parts.
-func (c *choiceState) event(kind api.EventKind, part int) {
-	c.d.ev.Choice, c.d.ev.Part = c.index, part
-	c.d.send(kind)
-}
-
-// piece sends a piece of a text, unless it is empty.
-func (c *choiceState) piece(part int, raw []byte) {
-	c.d.ev.Text = api.Literal(raw)
-	c.event(api.Delta, part)
-	c.d.ev.Text = nil
-}
-
-// begin is the part that is open, if it is of the kind and its tail not too
-// long; else what is open ends, and another part starts.
-func (c *choiceState) begin(kind api.Kind, tail int) int {
-	if c.open != none && c.kind == kind && c.tail <= tail {
-		return c.open
-	}
-	c.end()
-	c.d.content = api.Part{Kind: kind}
-	c.open, c.kind, c.tail, c.summary = c.next(), kind, tailNone, false
-	return c.open
-}
-
-// next announces the decoder's content as a part of its own.
-func (c *choiceState) next() int {
-	part := c.parts
-	c.parts++
-	c.d.ev.Content = &c.d.content
-	c.event(api.PartStart, part)
-	c.d.ev.Content = nil
-	return part
-}
-
-// end ends the part that is open and no call.
-func (c *choiceState) end() {
-	if c.open != none {
-		c.event(api.PartEnd, c.open)
-		c.open = none
-	}
-}
-
-func (c *choiceState) endAll() {
-	c.end()
-	for _, call := range c.calls {
-		c.endCall(call)
-	}
-}
-
-// sign gives a signature to a part.
-func (c *choiceState) sign(part int, kind api.Kind, v api.Vendor, signature string) {
-	c.d.content = api.Part{Kind: kind, Vendor: v, Signature: signature}
-	c.d.ev.Content = &c.d.content
-	c.event(api.Signature, part)
-	c.d.ev.Content = nil
 }
 
 // Interface guard

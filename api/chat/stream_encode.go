@@ -29,6 +29,7 @@ type streamEncoder struct {
 type choiceOut struct {
 	begun, finished bool
 	calls, thoughts int
+	cited, images   int
 	refused         bool
 	characters      int64
 }
@@ -39,7 +40,7 @@ type partOut struct {
 	kind         api.Kind
 	call         int // among the choice's calls, or none where it is not told
 	custom       bool
-	unwrap       bool // its arguments wait for the end, to be unwrapped
+	unwrap       *api.CustomUnwrapper
 	spoke        bool
 	from         int64 // where a text begins in the whole of them
 	content      api.Part
@@ -69,7 +70,7 @@ func (e *streamEncoder) Encode(dst []byte, ev *api.Event) []byte {
 	case api.PartEnd:
 		return e.partEnd(dst, ev)
 	case api.Finished:
-		return e.finish(dst, ev.Choice, ev.Finish)
+		return e.finish(dst, ev)
 	case api.UsageEvent:
 		e.usage = ev.Usage
 	case api.Ping:
@@ -118,8 +119,18 @@ func (e *streamEncoder) open(dst []byte, choice int) []byte {
 	return append(dst, `,"delta":{`...)
 }
 
-func (e *streamEncoder) close(dst []byte) []byte {
-	return append(append(dst, `},"logprobs":null,"finish_reason":null}`...), e.tail...)
+func (e *streamEncoder) close(dst []byte) []byte { return e.closeWith(dst, nil) }
+
+// closeWith ends a chunk that may have probabilities.
+func (e *streamEncoder) closeWith(dst, logprobs []byte) []byte {
+	dst = append(dst, `},"logprobs":`...)
+	if len(logprobs) == 0 {
+		dst = append(dst, "null"...)
+	}
+	start := len(dst)
+	dst = append(dst, logprobs...)
+	oneLine(dst[start:])
+	return append(append(dst, `,"finish_reason":null}`...), e.tail...)
 }
 
 func (e *streamEncoder) role(dst []byte, choice int) []byte {
@@ -173,12 +184,15 @@ func (e *streamEncoder) partStart(dst []byte, ev *api.Event) []byte {
 		}
 		w := writer{b: e.open(dst, ev.Choice)}
 		w.begin("images", '[')
-		w.image(ev.Content)
+		w.image(ev.Content, c.images)
 		w.close(']')
+		c.images++
 		return e.close(w.b)
 	case api.Sound:
 		w := writer{b: e.open(dst, ev.Choice)}
+		start := len(w.b)
 		w.audio(ev.Content)
+		oneLine(w.b[start:])
 		return e.close(w.b)
 	case api.Refusal:
 		c.refused = true
@@ -194,8 +208,8 @@ func (e *streamEncoder) callStart(dst []byte, p *partOut, call *api.Call) []byte
 	p.call = c.calls
 	c.calls++
 	p.custom = call.Custom
-	if p.unwrap = !call.Custom && isCustom(e.req, call.Name); p.unwrap {
-		p.custom = true
+	if !call.Custom && isCustom(e.req, call.Name) {
+		p.custom, p.unwrap = true, &api.CustomUnwrapper{}
 	}
 	w := writer{b: e.open(dst, p.choice)}
 	if e.req.Functions {
@@ -206,7 +220,7 @@ func (e *streamEncoder) callStart(dst []byte, p *partOut, call *api.Call) []byte
 		return e.close(w.b)
 	}
 	w.begin("tool_calls", '[')
-	w.open('{')
+	w.open()
 	w.integer("index", int64(p.call))
 	w.text("id", call.ID)
 	kind, input := callNames(p.custom)
@@ -238,29 +252,29 @@ func (e *streamEncoder) delta(dst []byte, ev *api.Event) []byte {
 	p.spoke = true
 	switch p.kind {
 	case api.ToolCall:
-		if p.unwrap {
-			p.held = append(p.held, text[1:len(text)-1]...)
-			return dst
+		if p.unwrap != nil {
+			p.held = append(p.unwrap.Add(append(p.held[:0], '"'), text), '"')
+			text = p.held
 		}
 		return e.arguments(dst, p, text)
 	case api.Text:
 		e.choice(p.choice).characters += characters(text)
-		return e.say(dst, p.choice, `"content":`, text)
+		return e.say(dst, ev, `"content":`, text)
 	case api.Thinking:
 		p.held = append(p.held, text[1:len(text)-1]...)
-		return e.say(dst, p.choice, `"reasoning_content":`, text)
+		return e.say(dst, ev, `"reasoning_content":`, text)
 	case api.Refusal:
-		return e.say(dst, p.choice, `"refusal":`, text)
+		return e.say(dst, ev, `"refusal":`, text)
 	}
 	return dst
 }
 
-func (e *streamEncoder) say(dst []byte, choice int, name string, text []byte) []byte {
-	return e.close(append(append(e.open(dst, choice), name...), text...))
+func (e *streamEncoder) say(dst []byte, ev *api.Event, name string, text []byte) []byte {
+	return e.closeWith(append(append(e.open(dst, ev.Choice), name...), text...), ev.Logprobs)
 }
 
 func (e *streamEncoder) arguments(dst []byte, p *partOut, text []byte) []byte {
-	if p.call == none {
+	if p.call == none || len(text) <= 2 {
 		return dst
 	}
 	dst = e.open(dst, p.choice)
@@ -307,12 +321,31 @@ func (e *streamEncoder) citation(dst []byte, ev *api.Event) []byte {
 	if c.Start == 0 && c.End == 0 {
 		c.Start, c.End = p.from, e.choice(p.choice).characters
 	}
+	count := e.choice(p.choice)
 	var w writer
-	if w.citation(&c); len(w.b) == 0 {
+	if w.citation(&c); len(w.b) == 0 || w.b[0] != '{' {
 		return dst
 	}
-	dst = append(e.open(dst, p.choice), `"annotations":[`...)
-	return e.close(append(append(dst, w.b...), ']'))
+	// OpenAI's SDK for Python takes a second list only if its elements have an
+	// index, and tells all of them apart by it.
+	dst = append(e.open(dst, p.choice), `"annotations":[{"index":`...)
+	dst = strconv.AppendInt(dst, int64(count.cited), 10)
+	count.cited++
+	if w.b = w.b[1:]; w.b[0] != '}' {
+		dst = append(dst, ',')
+	}
+	return e.close(append(append(dst, oneLine(w.b)...), ']'))
+}
+
+// oneLine takes the line breaks out of JSON, where a whole answer that is told as
+// a stream has them and no event may.
+func oneLine(raw []byte) []byte {
+	for i, b := range raw {
+		if b == '\n' || b == '\r' {
+			raw[i] = ' '
+		}
+	}
+	return raw
 }
 
 // Interface guard

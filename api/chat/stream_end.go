@@ -20,7 +20,7 @@ func (e *streamEncoder) partEnd(dst []byte, ev *api.Event) []byte {
 	case api.Text:
 		if p.content.Signature != "" {
 			w := writer{b: e.open(dst, p.choice)}
-			w.google("extra_content", sealed(&p.content, api.Google))
+			w.google(sealed(&p.content, api.Google))
 			dst = e.close(w.b)
 		}
 	}
@@ -32,11 +32,9 @@ func (e *streamEncoder) partEnd(dst []byte, ev *api.Event) []byte {
 
 func (e *streamEncoder) callEnd(dst []byte, p *partOut) []byte {
 	switch {
-	case p.unwrap:
-		text := unwrap(api.Unquote(quoted(p.held)))
-		if text != "" {
-			dst = e.arguments(dst, p, api.Quote(text))
-		}
+	case p.unwrap != nil:
+		p.held = append(p.unwrap.End(append(p.held[:0], '"')), '"')
+		dst = e.arguments(dst, p, p.held)
 	case !p.spoke && !p.custom:
 		dst = e.arguments(dst, p, []byte(`"{}"`))
 	}
@@ -45,9 +43,9 @@ func (e *streamEncoder) callEnd(dst []byte, p *partOut) []byte {
 	}
 	w := writer{b: e.open(dst, p.choice)}
 	w.begin("tool_calls", '[')
-	w.open('{')
+	w.open()
 	w.integer("index", int64(p.call))
-	w.google("extra_content", sealed(&p.content, api.Google))
+	w.google(sealed(&p.content, api.Google))
 	w.b = append(w.b, `}]`...)
 	return e.close(w.b)
 }
@@ -75,16 +73,20 @@ func quoted(inside []byte) []byte {
 }
 
 // finish writes a choice's finish_reason, once.
-func (e *streamEncoder) finish(dst []byte, choice int, reason api.Finish) []byte {
-	dst = e.role(dst, choice)
-	c := e.choice(choice)
+func (e *streamEncoder) finish(dst []byte, ev *api.Event) []byte {
+	dst = e.role(dst, ev.Choice)
+	c := e.choice(ev.Choice)
 	if c.finished {
 		return dst
 	}
 	c.finished = true
-	w := writer{b: append(e.open(dst, choice), '}')}
-	w.raw("logprobs", []byte("null"))
-	w.text("finish_reason", finishReason(reason, c.refused, e.req.Functions))
+	w := writer{b: append(e.open(dst, ev.Choice), '}')}
+	start := len(w.b)
+	if w.raw("logprobs", ev.Logprobs); len(w.b) == start {
+		w.raw("logprobs", []byte("null"))
+	}
+	oneLine(w.b[start:])
+	w.text("finish_reason", finishReason(ev.Finish, c.refused, e.req.Functions))
 	w.close('}')
 	return append(w.b, e.tail...)
 }
@@ -94,7 +96,11 @@ func (e *streamEncoder) finish(dst []byte, choice int, reason api.Finish) []byte
 func (e *streamEncoder) end(dst []byte) []byte {
 	e.over = true
 	if dst = e.role(dst, 0); !e.choice(0).finished {
-		dst = e.finish(dst, 0, api.FinishStop)
+		last := api.Event{Finish: api.FinishStop}
+		if e.choice(0).calls > 0 {
+			last.Finish = api.FinishToolCalls
+		}
+		dst = e.finish(dst, &last)
 	}
 	if e.req.StreamUsage && e.usage.Known {
 		w := writer{b: append(append(dst, e.head...), ']')}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,7 +171,7 @@ func TestStreamsDecode(t *testing.T) {
 	f(deltas("stop", `{"refusal":"No"}`, `{"refusal":"."}`), `0.0 refusal`, `0.0 "No"`, `0.0 "."`, `0.0 end`, `finish 0 refusal`)
 	f(deltas("stop", `{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]}]}`, `{"content":[{"type":"text","text":"x"}]}`),
 		`0.0 thinking`, `0.0 "Hm"`, `0.0 end`, `0.1 text`, `0.1 "x"`, `0.1 end`, `finish 0 stop`)
-	f(deltas("stop", `{"content":"x"}`, `{"annotations":[{"type":"url_citation","url_citation":{"url":"https://example.com"}}]}`, `{"content":"y"}`),
+	f(deltas("stop", `{"content":"x"}`, `{"annotations":[{"index":0,"type":"url_citation","url_citation":{"url":"https://example.com"}}]}`, `{"content":"y"}`),
 		`0.0 text`, `0.0 "x"`, `0.0 cites https://example.com`, `0.0 end`, `0.1 text`, `0.1 "y"`, `0.1 end`, `finish 0 stop`)
 	f(deltas("stop", `{"content":"","images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}`), `0.0 image image/png AA`, `0.0 end`, `finish 0 stop`)
 	f(deltas("stop", `{"content":"x"}`, `{"content":"","extra_content":{"google":{"thought_signature":"s"}}}`), `0.0 text`, `0.0 "x"`, `0.0 signed google:s`, `0.0 end`, `finish 0 stop`)
@@ -238,13 +240,13 @@ func TestOddStreams(t *testing.T) {
 		start  = "start c1 m 7"
 	)
 	text := []string{start, `0.0 text`, `0.0 "x"`, `0.0 end`, `finish 0 stop`}
-	whole := append(text[:len(text):len(text)], "END")
+	whole := append(slices.Clip(text), "END")
 	f(true, []string{first, finish}, whole...)         // no [DONE]
 	f(true, []string{first, `[DONE]`}, whole...)       // no finish_reason
 	f(true, []string{first, finish, finish}, whole...) // two of them
 	f(true, []string{first, finish, `[DONE]`, first, `[DONE]`}, whole...)
 	f(true, []string{``, `{"choices":[],"id":"","model":"","prompt_filter_results":[{}]}`, `{"object":"ping"}`, `7`, first, finish}, whole...)
-	f(true, []string{first, finish, usage, `[DONE]`}, append(text[:len(text):len(text)], "usage 6 4 0 3 2", "END")...)
+	f(true, []string{first, finish, usage, `[DONE]`}, append(slices.Clip(text), "usage 6 4 0 3 2", "END")...)
 	f(true, []string{first, ``, finish}, start, `0.0 text`, `0.0 "x"`, "ping", `0.0 end`, `finish 0 stop`, "END")
 	f(true, []string{first, finish, first}, start, `0.0 text`, `0.0 "x"`, `0.0 end`, `0.1 text`, `0.1 "x"`, `0.1 end`, `finish 0 stop`, "END")
 	f(true, []string{`{"id":"c1","created":7,"model":"m","choices":[{"message":{"role":"assistant","content":"x"},"finish_reason":"stop","stop_reason":"END"}]}`}, start, `0.0 text`, `0.0 "x"`, `0.0 end`, `finish 0 stop_sequence END`, "END")
@@ -336,13 +338,17 @@ func TestStreamsEncode(t *testing.T) {
 
 	f(any, []*api.Event{part(0, api.Part{Kind: api.Text}), delta(0, "H\n"), {Kind: api.Ping}, delta(0, ""), end(0), finish(api.FinishLength), usage, over, over},
 		`{"content":"H\n"}`, `: ping`, finished("length"), done)
-	f(any, []*api.Event{part(0, api.Part{Kind: api.Thinking}), delta(0, "Hm"), delta(0, "."), sign(0, api.Anthropic, "s"), end(0),
+	f(any, []*api.Event{
+		part(0, api.Part{Kind: api.Thinking}), delta(0, "Hm"), delta(0, "."), sign(0, api.Anthropic, "s"), end(0),
 		part(1, api.Part{Kind: api.Thinking, Redacted: true, Signature: "r", Vendor: api.Anthropic}), end(1),
-		part(2, api.Part{Kind: api.Text}), delta(2, "😀x"), {Kind: api.CitationEvent, Part: 2, Citation: &api.Citation{URL: "u", Title: "t"}}, sign(2, api.Google, "g"), end(2), finish(api.FinishStop), over},
+		part(2, api.Part{Kind: api.Text}), delta(2, "😀x"),
+		{Kind: api.CitationEvent, Part: 2, Citation: &api.Citation{URL: "u", Title: "t"}},
+		sign(2, api.Google, "g"), end(2), finish(api.FinishStop), over,
+	},
 		`{"reasoning_content":"Hm"}`, `{"reasoning_content":"."}`,
 		`{"reasoning_details":[{"type":"reasoning.text","text":"Hm.","signature":"plexus:anthropic:s","index":0}]}`,
 		`{"reasoning_details":[{"type":"reasoning.encrypted","data":"plexus:anthropic:r","index":1}]}`,
-		`{"content":"😀x"}`, `{"annotations":[{"type":"url_citation","url_citation":{"start_index":0,"end_index":2,"title":"t","url":"u"}}]}`,
+		`{"content":"😀x"}`, `{"annotations":[{"index":0,"type":"url_citation","url_citation":{"start_index":0,"end_index":2,"title":"t","url":"u"}}]}`,
 		`{"extra_content":{"google":{"thought_signature":"g"}}}`, finished("stop"), done)
 	// Interleaved calls; one without arguments; the index counts calls only.
 	f(any, []*api.Event{part(0, api.Part{Kind: api.Text}), call(1, api.Call{ID: "a", Name: "f"}), call(2, api.Call{ID: "b", Name: "g"}), delta(1, "{"), delta(0, "x"), sign(1, api.Google, "s"), end(2), delta(1, "}"), end(1), end(0), finish(api.FinishToolCalls), over},
@@ -359,7 +365,7 @@ func TestStreamsEncode(t *testing.T) {
 		`{"function_call":{"name":"f","arguments":""}}`, `{"function_call":{"arguments":"{}"}}`, finished("function_call"), done)
 	f(any, []*api.Event{part(0, api.Part{Kind: api.Refusal}), delta(0, "No"), end(0), finish(api.FinishRefusal), over}, `{"refusal":"No"}`, finished("stop"), done)
 	f(any, []*api.Event{part(0, api.Part{Kind: api.Image, Media: &api.Media{MIME: "image/png", Data: "AA"}}), end(0), part(1, api.Part{Kind: api.Opaque, Raw: json.RawMessage(`{}`)}), end(1), over},
-		`{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}]}`, finished("stop"), done)
+		`{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"},"index":0}]}`, finished("stop"), done)
 	f(any, []*api.Event{part(0, api.Part{Kind: api.Text}), {Kind: api.ErrorEvent, Err: &api.Error{Status: 429, Message: "m"}}, over},
 		`data: {"error":{"message":"m","type":"rate_limit_error","param":null,"code":null}}`)
 
@@ -484,4 +490,46 @@ func TestStreamAndAnswerSayTheSame(t *testing.T) {
 		got.Choices[0].Parts[i].Raw = nil
 	}
 	require.Equal(t, resp.Choices, got.Choices)
+}
+
+// OpenAI writes its whole answers with line breaks, which end a line of an event.
+func TestAWholeAnswerWithLineBreaksAsAStream(t *testing.T) {
+	var indented bytes.Buffer
+	body := answerOf(`"content":"x","audio":{"id":"a","data":"AA","expires_at":1,"transcript":"t"},"annotations":[{"type":"url_citation","url_citation":{"url":"https://example.com"}},{"type":"url_citation","url_citation":{"url":"https://example.org"}}]`, "stop")
+	body = strings.Replace(body, `"logprobs":null`, `"logprobs":{"content":[{"token":"x","logprob":-1}],"refusal":null}`, 1)
+	require.NoError(t, json.Indent(&indented, []byte(body), "", "  "))
+	resp, err := codec.DecodeResponse(indented.Bytes())
+	require.NoError(t, err)
+	var events []*api.Event
+	resp.Emit(func(ev *api.Event) { events = append(events, ev) })
+	var cited []string
+	for _, one := range split(t, []byte(written(&api.Request{Source: api.Chat}, events...))) {
+		require.True(t, one == "[DONE]" || json.Valid([]byte(one)), one)
+		for it := regexp.MustCompile(`"annotations":\[\{"index":\d`).FindString(one); it != ""; it = "" {
+			cited = append(cited, it[len(it)-1:])
+		}
+	}
+	require.Equal(t, []string{"0", "1"}, cited)
+}
+
+// The text for a custom tool leaves as it comes, not when it is complete.
+func TestCustomInputStreams(t *testing.T) {
+	e := codec.NewStreamEncoder(&api.Request{Source: api.Chat, Tools: []api.Tool{{Kind: api.CustomTool, Name: "sh"}}})
+	e.Encode(nil, &api.Event{Kind: api.Start, ID: "c1"})
+	e.Encode(nil, &api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "a", Name: "sh"}}})
+	f := func(piece, want string) {
+		t.Helper()
+		got := string(e.Encode(nil, &api.Event{Kind: api.Delta, Text: api.Quote(piece)}))
+		if want == "" {
+			require.Empty(t, got)
+		} else {
+			require.Contains(t, got, `"custom":{"input":`+want+`}`)
+		}
+	}
+	f(`{"inp`, ``)
+	f(`ut": "ls`, `"ls"`)
+	f(` -l\`, `" -l"`)
+	f(`nX`, `"\nX"`)
+	f(`"}`, ``)
+	require.Empty(t, e.Encode(nil, &api.Event{Kind: api.PartEnd}))
 }

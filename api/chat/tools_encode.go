@@ -1,18 +1,13 @@
 package chat
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
-
-// customInput is the argument of a function that stands for a custom tool.
-const customInput = "input"
-
-// customSchema are the arguments of a function that stands for a custom tool.
-const customSchema = `{"type":"object","properties":{"` + customInput + `":{"type":"string"}},"required":["` + customInput + `"],"additionalProperties":false}`
 
 // noArguments is the schema of a function without any, for servers that demand
 // one.
@@ -32,19 +27,23 @@ func (e *requestEncoder) tools() {
 	// OpenAI refuses both where there are no tools.
 	if len(list) > 0 || e.native {
 		e.choice()
-		if !e.native || !e.req.Functions {
+		if !e.model.parallel() {
+			e.drop("parallel_tool_calls", e.req.ParallelToolCalls != nil)
+		} else if !e.native || !e.req.Functions {
 			e.optional("parallel_tool_calls", e.req.ParallelToolCalls)
 		}
 	}
 	for i := range e.req.Tools {
 		if t := &e.req.Tools[i]; t.Kind == api.WebSearchTool {
-			e.search(t.Search)
+			e.search(t)
+			return // there is one of it
 		}
 	}
 }
 
 // callable are the tools that go into the list. Where another format's client
-// allows only some, the others are left out: allowed_tools is OpenAI's alone.
+// allows only some, the others are left out: allowed_tools is OpenAI's alone, and
+// a client of Responses that comes here has another server behind it.
 func (e *requestEncoder) callable() (list []api.Tool) {
 	allowed := e.req.ToolChoice.Allowed
 	for _, t := range e.req.Tools {
@@ -56,7 +55,7 @@ func (e *requestEncoder) callable() (list []api.Tool) {
 				name = t.Name
 			}
 			e.drop("tools."+name, true)
-		case e.kin || len(allowed) == 0 || slices.Contains(allowed, t.Name):
+		case e.native || len(allowed) == 0 || slices.Contains(allowed, t.Name):
 			list = append(list, t)
 		}
 	}
@@ -68,7 +67,7 @@ func (e *requestEncoder) tool(t *api.Tool) {
 		e.element(t.Raw)
 		return
 	}
-	e.open('{')
+	e.open()
 	switch {
 	case t.Kind == api.CustomTool && e.native:
 		e.text("type", "custom")
@@ -82,8 +81,8 @@ func (e *requestEncoder) tool(t *api.Tool) {
 		e.text("type", "function")
 		e.begin("function", '{')
 		e.text("name", t.Name)
-		e.some("description", describe(t))
-		e.raw("parameters", []byte(customSchema))
+		e.some("description", api.CustomDescription(t))
+		e.raw("parameters", []byte(api.CustomSchema))
 	default:
 		e.text("type", "function")
 		e.begin("function", '{')
@@ -101,17 +100,6 @@ func (e *requestEncoder) tool(t *api.Tool) {
 	e.close('}')
 }
 
-// describe adds to a custom tool's description the grammar, to which a function
-// cannot be bound.
-func describe(t *api.Tool) string {
-	definition := textOf(jsonscan.Member(t.Grammar, "definition"))
-	if definition == "" {
-		return t.Description
-	}
-	syntax := textOf(jsonscan.Member(t.Grammar, "syntax"))
-	return t.Description + "\n\nThe " + customInput + " has to follow this " + syntax + " grammar:\n" + definition
-}
-
 // cache writes a cache marker where the client itself believes that the target
 // knows it, as OpenRouter does.
 func (e *requestEncoder) cache(marker json.RawMessage) {
@@ -126,18 +114,19 @@ func (e *requestEncoder) choice() {
 	c := e.req.ToolChoice
 	switch {
 	case c.Mode == "":
+	case c.Mode == api.ToolNamed && e.namesSearch():
 	case c.Mode == api.ToolNamed:
 		e.begin("tool_choice", '{')
 		e.named(c.Name)
 		e.close('}')
-	case len(c.Allowed) > 0 && e.kin && c.Mode != api.ToolNone:
+	case len(c.Allowed) > 0 && e.native && c.Mode != api.ToolNone:
 		e.begin("tool_choice", '{')
 		e.text("type", "allowed_tools")
 		e.begin("allowed_tools", '{')
 		e.text("mode", string(c.Mode))
 		e.begin("tools", '[')
 		for _, name := range c.Allowed {
-			e.open('{')
+			e.open()
 			e.named(name)
 			e.close('}')
 		}
@@ -169,7 +158,24 @@ func isCustom(req *api.Request, name string) bool {
 	return false
 }
 
-func (e *requestEncoder) search(s *api.WebSearch) {
+// namesSearch tells whether the tool to call is the search, which here is none.
+func (e *requestEncoder) namesSearch() bool {
+	return slices.ContainsFunc(e.req.Tools, func(t api.Tool) bool {
+		return t.Kind == api.WebSearchTool && t.Name == e.req.ToolChoice.Name
+	})
+}
+
+// search writes the search, if the model has one. To do without it is no harm
+// unless it is all that the model was asked for.
+func (e *requestEncoder) search(t *api.Tool) {
+	if !e.model.webSearch() {
+		e.drop("tools."+cmp.Or(t.Name, "web_search"), true)
+		if e.req.ToolChoice.Mode == api.ToolNamed && e.namesSearch() {
+			e.refuse("tool_choice", "names the web search, which the target's model does not have: choose a model that searches")
+		}
+		return
+	}
+	s := t.Search
 	e.begin("web_search_options", '{')
 	if s != nil {
 		e.some("search_context_size", s.ContextSize)
@@ -188,21 +194,4 @@ func (e *requestEncoder) search(s *api.WebSearch) {
 		e.drop("web_search.max_uses", s.MaxUses != 0)
 	}
 	e.close('}')
-}
-
-// unwrap gives the free text for a custom tool that the target called as a
-// function: the one text among its arguments. Anything else stays as it is.
-func unwrap(arguments string) string {
-	input, found := arguments, 0
-	it := jsonscan.Object([]byte(arguments))
-	for it.Next() {
-		if s, ok := jsonscan.String(it.Value()); ok {
-			input = s
-		}
-		found++
-	}
-	if it.Err != nil || found != 1 {
-		return arguments
-	}
-	return input
 }

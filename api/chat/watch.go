@@ -30,10 +30,12 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	for it.Next() {
 		switch string(it.Key) {
 		case "error":
-			signs.Failed = signs.Failed || !api.Empty(it.Value())
+			signs.Failed = signs.Failed || failed(it.Value())
 		case "usage":
 			hasUsage = !api.Empty(it.Value())
 			w.usage = openai.Usage(it.Value(), w.usage)
+		case "x_groq": // where include_usage was not asked for
+			w.usage = openai.Usage(jsonscan.Member(it.Value(), "usage"), w.usage)
 		case "choices":
 			choices := jsonscan.Array(it.Value())
 			for choices.Next() {
@@ -60,7 +62,7 @@ func (w *Watcher) choice(raw []byte, signs *api.Signs) {
 	for it.Next() {
 		switch string(it.Key) {
 		case "error":
-			signs.Failed = signs.Failed || !api.Empty(it.Value())
+			signs.Failed = signs.Failed || failed(it.Value())
 		case "finish_reason":
 			switch {
 			case string(it.Value()) == `"error"`:
@@ -69,6 +71,8 @@ func (w *Watcher) choice(raw []byte, signs *api.Signs) {
 				signs.Content, signs.Finished = true, true
 				w.ended |= bit
 			}
+		case "usage": // Moonshot's streams
+			w.usage = openai.Usage(it.Value(), w.usage)
 		case "delta":
 			delta := jsonscan.Object(it.Value())
 			for delta.Next() {
@@ -87,7 +91,7 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 	for it.Next() {
 		switch string(it.Key) {
 		case "error":
-			signs.Failed = signs.Failed || !api.Empty(it.Value())
+			signs.Failed = signs.Failed || failed(it.Value())
 		case "usage":
 			w.usage = openai.Usage(it.Value(), w.usage)
 		case "choices":

@@ -158,6 +158,13 @@ func TestUsageInDisjointClasses(t *testing.T) {
 		api.Usage{Input: 20, Output: 9, Reasoning: 300, Known: true})
 	f(`{"prompt_tokens":20,"completion_tokens":309,"completion_tokens_details":{"reasoning_tokens":300}}`,
 		api.Usage{Input: 20, Output: 9, Reasoning: 300, Known: true})
+	// Google's compatible endpoint and others: the reasoning is in the total only.
+	f(`{"prompt_tokens":20,"completion_tokens":198,"total_tokens":623}`, api.Usage{Input: 20, Output: 198, Reasoning: 405, Known: true})
+	f(`{"prompt_tokens":21,"completion_tokens":0,"total_tokens":81,"completion_tokens_details":{"reasoning_tokens":60}}`, api.Usage{Input: 21, Reasoning: 60, Known: true})
+	// Moonshot; Anthropic's names, with the caches inside of the prompt and outside.
+	f(`{"prompt_tokens":20,"completion_tokens":9,"total_tokens":29,"cached_tokens":8}`, api.Usage{Input: 12, CacheRead: 8, Output: 9, Known: true})
+	f(`{"prompt_tokens":20,"completion_tokens":9,"total_tokens":29,"cache_read_input_tokens":8,"cache_creation_input_tokens":4}`, api.Usage{Input: 8, CacheRead: 8, CacheWrite: 4, Output: 9, Known: true})
+	f(`{"prompt_tokens":20,"completion_tokens":9,"total_tokens":41,"cache_read_input_tokens":8,"cache_creation_input_tokens":4}`, api.Usage{Input: 20, CacheRead: 8, CacheWrite: 4, Output: 9, Known: true})
 	f(`{"prompt_tokens":20,"completion_tokens":9,"prompt_tokens_details":null,"completion_tokens_details":null}`, api.Usage{Input: 20, Output: 9, Known: true})
 	f(`{"prompt_tokens":20,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":30}}`, api.Usage{CacheRead: 30, Known: true})
 	f(`{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`, api.Usage{Known: true})
@@ -179,6 +186,19 @@ func TestUsageStaysWhatItWasWhereNothingIsSaid(t *testing.T) {
 	w.Event(nil, []byte(`{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}`))
 	w.Event(nil, []byte(`[DONE]`))
 	require.Equal(t, api.Usage{Input: 3, Output: 2, Known: true}, w.Usage())
+}
+
+// Groq and Moonshot tell it elsewhere, and an error that is false is none.
+func TestUsageInOddPlaces(t *testing.T) {
+	for _, chunk := range []string{
+		`{"error":false,"choices":[{"delta":{},"finish_reason":"stop"}],"x_groq":{"usage":{"prompt_tokens":3,"completion_tokens":2}}}`,
+		`{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":3,"completion_tokens":2}}]}`,
+	} {
+		w := new(chat.Watcher)
+		signs := w.Event(nil, []byte(chunk))
+		require.Equal(t, api.Signs{Content: true, Finished: true}, signs)
+		require.Equal(t, api.Usage{Input: 3, Output: 2, Known: true}, w.Usage())
+	}
 }
 
 // recordings lists the recorded answers of other projects that match a pattern.

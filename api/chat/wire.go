@@ -154,10 +154,10 @@ func (w *writer) key(name string) {
 	w.b = append(api.AppendQuoted(w.b, name), ':')
 }
 
-// open begins an object or an array, as an element or after a key.
-func (w *writer) open(bracket byte) {
+// open begins an object, as an element or after a key.
+func (w *writer) open() {
 	w.comma()
-	w.b = append(w.b, bracket)
+	w.b = append(w.b, '{')
 }
 
 func (w *writer) close(bracket byte) { w.b = append(w.b, bracket) }

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -186,6 +187,35 @@ func bytesOf(text string, character int64) int {
 		character--
 	}
 	return len(text)
+}
+
+// told tells whether a source is known already, and knows it from now on.
+func (c *choiceDecoder) told(cite api.Citation) bool {
+	s := source{StartIndex: cite.Start, EndIndex: cite.End, URI: cite.URL, Title: cite.Title}
+	known := slices.Contains(c.sources, s)
+	if !known {
+		c.sources = append(c.sources, s)
+	}
+	return known
+}
+
+// cite tells the sources of the text, which come last, and some chunks again.
+func (d *streamDecoder) cite(c *choiceDecoder, groundingRaw, citationRaw []byte, emit func(*api.Event)) {
+	list := slices.DeleteFunc(citations(groundingRaw, citationRaw, joined(c.text), func(int) int64 { return 0 }), c.told)
+	if len(list) == 0 {
+		return
+	}
+	if !c.open || c.kind != api.Text {
+		d.end(c, emit)
+		d.content = api.Part{Kind: api.Text}
+		d.begin(c, emit)
+	}
+	for i := range list {
+		d.ev = api.Event{Kind: api.CitationEvent, Choice: c.index, Part: c.started - 1, Citation: &list[i]}
+		emit(&d.ev)
+	}
+	// No text may follow in the same part.
+	c.signed = true
 }
 
 // hasSources tells without decoding whether a candidate names sources.

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,14 +36,24 @@ func (e *encoder) generationConfig(top *object) {
 	number("topP", req.TopP)
 	number("topK", req.TopK)
 	e.seed(&o)
-	number("presencePenalty", req.PresencePenalty)
-	number("frequencyPenalty", req.FrequencyPenalty)
+	number("presencePenalty", e.penalty("presence_penalty", req.PresencePenalty))
+	number("frequencyPenalty", e.penalty("frequency_penalty", req.FrequencyPenalty))
 	e.candidates(&o)
 	e.format(&o, rest)
-	e.thinking(&o, jsonscan.Member(rest, "thinkingConfig"))
-	o.merge(rest, "thinkingConfig")
+	e.thinking(&o)
+	e.responseModalities(&o)
+	o.members(rest, "thinkingConfig")
 	if !o.empty() {
 		top.add("generationConfig", o.end())
+	}
+}
+
+// members adds the members of a list, but for those inside of the objects named.
+func (o *object) members(list words, objects ...string) {
+	for i := range list {
+		if !list[i].inside(objects...) {
+			o.add(list[i].name, list[i].raw)
+		}
 	}
 }
 
@@ -62,16 +73,30 @@ func (o *object) texts(name string, list []string) {
 	o.out = append(o.out, ']')
 }
 
-// seed writes a seed of 32 bits; OpenAI's have 64.
+// penalty is a penalty that the model takes: some refuse all but none.
+func (e *encoder) penalty(name string, n json.Number) json.Number {
+	if e.native || e.model.penalties() || strings.Trim(string(n), "-0.") == "" {
+		return n
+	}
+	e.drop(name, true)
+	return ""
+}
+
+// seed writes a seed of 32 bits. One of OpenAI's 64 is folded into them: what it
+// is for is that the same seed gives the same answer again.
 func (e *encoder) seed(o *object) {
-	if e.req.Seed == "" {
-		return
-	}
-	if _, err := strconv.ParseInt(string(e.req.Seed), 10, 32); err != nil && !e.native {
+	n, err := strconv.ParseInt(string(e.req.Seed), 10, 64)
+	switch {
+	case e.req.Seed == "":
+	case e.native:
+		o.add("seed", []byte(e.req.Seed))
+	case err != nil:
 		e.drop("seed", true)
-		return
+	case n < math.MinInt32 || n > math.MaxInt32:
+		o.whole("seed", int64(int32(n^n>>32))) //nolint:gosec // the lower half is what is wanted
+	default:
+		o.whole("seed", n)
 	}
-	o.add("seed", []byte(e.req.Seed))
 }
 
 func (e *encoder) candidates(o *object) {
@@ -96,46 +121,63 @@ func (e *encoder) candidates(o *object) {
 
 // format asks for JSON. A request of this format that asked in another way than
 // by responseJsonSchema has that among the rest.
-func (e *encoder) format(o *object, rest json.RawMessage) {
+func (e *encoder) format(o *object, rest words) {
 	format := e.req.Format
-	if format == nil || jsonscan.Member(rest, "responseFormat") != nil {
+	if format == nil || rest.get("responseFormat") != nil {
 		return
 	}
 	o.text("responseMimeType", "application/json")
 	switch {
 	case absent(format.Schema):
 	case !e.native:
-		o.add("responseJsonSchema", reduceSchema(format.Schema))
-	case jsonscan.Member(rest, "responseSchema") == nil && jsonscan.Member(rest, "_responseJsonSchema") == nil:
+		o.add("responseJsonSchema", described(reduceSchema(format.Schema), format.Description))
+	case rest.get("responseSchema") == nil && rest.get("_responseJsonSchema") == nil:
 		o.add("responseJsonSchema", format.Schema)
 	}
+}
+
+// described is a schema that says what OpenAI's format says beside it.
+func described(schema json.RawMessage, description string) json.RawMessage {
+	if description == "" || jsonscan.Member(schema, "description") != nil {
+		return schema
+	}
+	var o object
+	o.merge(schema)
+	o.text("description", description)
+	return o.end()
 }
 
 // thinking writes how much to think: levels since Gemini 3, tokens before it
 // (https://ai.google.dev/gemini-api/docs/thinking), nothing to models that do
 // not think and refuse to be asked.
-func (e *encoder) thinking(o *object, rest json.RawMessage) {
+func (e *encoder) thinking(o *object) {
 	r := e.req.Reasoning
 	var config object
+	visible := false
 	switch {
 	case r == nil:
 	case e.native:
 		e.nativeThinking(&config, r)
-	case e.gen == 1 || strings.Contains(e.req.Model, "gemini-2.0"):
+		visible = r.Visible
+	case e.model.mute:
 		e.drop("reasoning", true)
-	case e.gen >= 3:
-		if level := thinkingLevel(r, e.req.Model); level != "" {
+	case e.model.levels():
+		if level := thinkingLevel(r, e.model); level != "" {
 			config.text("thinkingLevel", level)
 		}
+		visible = r.Visible
 	default:
-		if budget, ok := thinkingBudget(r, e.req.Model); ok {
+		budget, ok := thinkingBudget(r, e.model)
+		if ok {
 			config.whole("thinkingBudget", budget)
 		}
+		// "include_thoughts is only enabled when thinking is enabled"
+		visible = r.Visible && (!ok || budget != 0)
 	}
-	if r != nil && r.Visible && !e.dropped["reasoning"] {
+	if visible {
 		config.add("includeThoughts", []byte("true"))
 	}
-	config.merge(rest)
+	config.members(e.rest("generationConfig.thinkingConfig"))
 	if !config.empty() {
 		o.add("thinkingConfig", config.end())
 	}
@@ -157,49 +199,38 @@ func (e *encoder) nativeThinking(o *object, r *api.Reasoning) {
 	}
 }
 
-// thinkingLevel is what an effort or a budget comes to. The large models cannot
-// do without thinking, and Gemini 3 Pro itself knows low and high alone:
-// https://ai.google.dev/gemini-api/docs/openai#thinking.
-func thinkingLevel(r *api.Reasoning, model string) string {
+// thinkingLevel is what an effort or a budget comes to:
+// https://ai.google.dev/gemini-api/docs/openai#thinking. A level that a model
+// lacks is the next one above it.
+func thinkingLevel(r *api.Reasoning, m traits) string {
 	effort := r.Effort
 	if effort == "" {
 		effort = api.BudgetEffort(r.Budget)
 	}
-	pro := strings.Contains(model, "-pro")
 	switch effort {
 	case "none", "minimal":
-		if pro {
-			return "LOW"
+		if m.minimal() {
+			return "MINIMAL"
 		}
-		return "MINIMAL"
+		return "LOW"
 	case "low":
 		return "LOW"
 	case "medium":
-		if strings.Contains(model, "gemini-3-pro") {
-			return "HIGH"
+		if m.medium() {
+			return "MEDIUM"
 		}
-		return "MEDIUM"
+		return "HIGH"
 	case "high", "xhigh", "max":
 		return "HIGH"
 	}
 	return ""
 }
 
-// The bounds of budgets, which Gemini 2.5 refuses to have crossed.
-const (
-	minBudgetPro = 128
-	maxBudgetPro = 32768
-	maxBudget    = 24576
-)
-
-func thinkingBudget(r *api.Reasoning, model string) (int64, bool) {
-	lowest, highest := int64(0), int64(maxBudget)
-	if strings.Contains(model, "-pro") {
-		lowest, highest = minBudgetPro, maxBudgetPro
-	}
+func thinkingBudget(r *api.Reasoning, m traits) (int64, bool) {
+	least, lowest, highest := m.budgets()
 	switch {
 	case r.Effort == "none":
-		return lowest, true
+		return least, true
 	case r.Effort != "":
 		budget := api.EffortBudget(r.Effort)
 		return budget, budget != 0
@@ -214,19 +245,22 @@ func thinkingBudget(r *api.Reasoning, model string) (int64, bool) {
 // toolConfig writes which functions may be called.
 func (e *encoder) toolConfig(top *object) {
 	rest := e.rest("toolConfig")
-	keep := jsonscan.Member(rest, "functionCallingConfig")
+	keep := e.rest("toolConfig.functionCallingConfig")
 	var calling object
 	if e.native || slices.ContainsFunc(e.req.Tools, isFunction) {
-		e.choice(&calling, jsonscan.Member(keep, "mode"))
+		e.choice(&calling, keep.get("mode"))
 	} else {
 		e.drop("tool_choice", e.req.ToolChoice.Mode != "" && e.req.ToolChoice.Mode != api.ToolAuto)
 	}
-	calling.merge(keep, "mode")
+	calling.members(keep.without("mode"))
 	var o object
 	if !calling.empty() {
 		o.add("functionCallingConfig", calling.end())
 	}
-	o.merge(rest, "functionCallingConfig")
+	o.members(rest, "functionCallingConfig")
+	if e.mixed {
+		o.add("includeServerSideToolInvocations", []byte("true"))
+	}
 	if !o.empty() {
 		top.add("toolConfig", o.end())
 	}
@@ -236,8 +270,9 @@ func isFunction(tool api.Tool) bool {
 	return tool.Kind == api.FunctionTool || tool.Kind == api.CustomTool
 }
 
-// choice writes a mode and names. AUTO takes no names; VALIDATED, which is the
-// same for a client, does: https://ai.google.dev/api/caching#Mode_1.
+// choice writes a mode and names. AUTO takes no names and promises no schema;
+// VALIDATED, which is the same for a client, does both, and is what functions
+// beside Google's own tools want: https://ai.google.dev/api/caching#Mode_1.
 func (e *encoder) choice(o *object, mode json.RawMessage) {
 	choice := e.req.ToolChoice
 	allowed := choice.Allowed
@@ -261,7 +296,7 @@ func (e *encoder) choice(o *object, mode json.RawMessage) {
 		}
 		allowed = known
 	}
-	if len(allowed) > 0 && (word == "AUTO" || word == "") {
+	if (len(allowed) > 0 || e.mixed || e.strict) && (word == "AUTO" || word == "") {
 		word = "VALIDATED"
 	}
 	switch {

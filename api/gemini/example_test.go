@@ -43,3 +43,14 @@ func ExampleCodec_NewStreamDecoder() {
 	// finished: stop
 	// whole: true
 }
+
+// A target that cannot count is stood in for by an estimate.
+func ExampleDecodeCountTokens() {
+	req, err := gemini.DecodeCountTokens([]byte(`{"contents":[{"parts":[{"text":"Why is the sky blue?"}]}]}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(string(gemini.EncodeCountTokens(api.EstimateTokens(req))))
+	// Output: {"totalTokens":9}
+}

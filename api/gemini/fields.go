@@ -20,7 +20,10 @@ type decoder struct {
 	err error
 
 	calls   []pendingCall // of the conversation, in their order
+	turn    int           // of them, the first one of the model's latest turn
+	model   bool          // whose turn it is
 	counter int           // of the ids that were made up
+	answers bool          // what is read is a model's, which makes mistakes
 }
 
 func (d *decoder) fail(path, want string) {
@@ -51,9 +54,10 @@ func valid(body []byte) error {
 
 // fields are the members of an object that nobody took yet.
 type fields struct {
-	d    *decoder
-	path string
-	list []field
+	d     *decoder
+	path  string
+	list  []field
+	first [4]field // most objects have no more
 }
 
 type field struct {
@@ -67,9 +71,14 @@ func (d *decoder) object(raw json.RawMessage, path string) *fields {
 	if absent(raw) || d.err != nil {
 		return f
 	}
+	f.list = f.first[:0]
 	it := jsonscan.Object(raw)
 	for it.Next() {
-		f.list = append(f.list, field{camel(string(it.Key)), it.Value()})
+		name, ok := spelled[string(it.Key)]
+		if !ok {
+			name = camel(string(it.Key))
+		}
+		f.list = append(f.list, field{name, it.Value()})
 	}
 	if it.Err != nil {
 		d.fail(path, "an object")
@@ -78,6 +87,20 @@ func (d *decoder) object(raw json.RawMessage, path string) *fields {
 }
 
 func absent(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// spelled are the names that occur in every request, which need no copy.
+var spelled = func() map[string]string {
+	table := map[string]string{}
+	for name := range strings.FieldsSeq(`contents role parts text inlineData inline_data mimeType mime_type data fileData fileUri
+		thought thoughtSignature thought_signature functionCall function_call name args id functionResponse function_response
+		response systemInstruction system_instruction tools functionDeclarations function_declarations description parameters
+		parametersJsonSchema toolConfig tool_config functionCallingConfig mode generationConfig generation_config temperature
+		topP topK maxOutputTokens max_output_tokens stopSequences candidateCount thinkingConfig includeThoughts thinkingBudget
+		thinkingLevel safetySettings content candidates finishReason index usageMetadata modelVersion responseId`) {
+		table[name] = camel(name)
+	}
+	return table
+}()
 
 // camel is a member's name as Google's references spell it. A leading
 // underscore is part of the name.
@@ -111,7 +134,7 @@ func (f *fields) take(name string) json.RawMessage {
 	for i := range f.list {
 		if f.list[i].name == name {
 			raw := f.list[i].raw
-			f.list = append(f.list[:i:i], f.list[i+1:]...)
+			f.list = append(f.list[:i], f.list[i+1:]...)
 			if absent(raw) {
 				return nil
 			}
@@ -237,22 +260,22 @@ func (f *fields) rest() map[string]json.RawMessage {
 	return out
 }
 
-// raw is what nobody took, as an object in its order; nil where nothing is left.
-func (f *fields) raw() json.RawMessage {
-	if len(f.list) == 0 {
-		return nil
-	}
-	var o object
-	for _, m := range f.list {
-		o.add(m.name, m.raw)
-	}
-	return o.end()
-}
-
 // keep puts a member back among the rest.
 func (f *fields) keep(name string, raw json.RawMessage) {
 	if len(raw) > 0 {
 		f.list = append(f.list, field{name, raw})
+	}
+}
+
+// keepAll puts what is left of an object within f among the rest of f, by its
+// path.
+func (f *fields) keepAll(within *fields) {
+	prefix := within.path
+	if f.path != "" {
+		prefix = strings.TrimPrefix(prefix, f.path+".")
+	}
+	for _, m := range within.list {
+		f.list = append(f.list, field{prefix + "." + m.name, m.raw})
 	}
 }
 

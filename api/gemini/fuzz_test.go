@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/gemini"
 )
 
 func FuzzDecodeRequest(f *testing.F) {
@@ -20,11 +21,17 @@ func FuzzDecodeRequest(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	f.Add([]byte(`{"generate_content_request":{"contents":"Hi"}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		if counted, err := gemini.DecodeCountTokens(body); err == nil {
+			require.NotNil(t, counted)
+		}
+		foreign := gemini.Foreign("gemini-3-pro", body)
 		req, err := codec.DecodeRequest(body)
 		if err != nil {
 			return
 		}
+		require.Equal(t, foreign, gemini.Foreign("gemini-3-pro", body))
 		for _, source := range []api.API{api.Gemini, api.Chat} {
 			req.Source = source
 			out, _, err := codec.EncodeRequest(req)

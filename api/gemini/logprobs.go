@@ -46,7 +46,7 @@ func appendLogprob(dst, raw []byte) []byte {
 	dst = api.AppendQuoted(append(dst, `"token":`...), token)
 	dst = append(append(dst, `,"logprob":`...), numberOr0(jsonscan.Member(raw, "logProbability"))...)
 	dst = append(dst, `,"bytes":[`...)
-	for i := 0; i < len(token); i++ {
+	for i := range len(token) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -18,32 +18,50 @@ import (
 // what it says, so that it survives to a target of the same format; what holds
 // nothing that is known is Opaque.
 func (d *decoder) part(raw json.RawMessage, path string) api.Part {
+	if s, ok := jsonscan.String(raw); ok {
+		return api.Part{Kind: api.Text, Text: s}
+	}
 	f := d.object(raw, path)
 	thought := f.boolean("thought")
 	signature := f.text("thoughtSignature")
-	var part api.Part
+	part := d.data(f, thought || signature != "")
 	switch {
-	case f.has("functionCall"):
-		part = d.functionCall(f.object("functionCall"))
-	case f.has("functionResponse"):
-		part = d.functionResponse(f.object("functionResponse"))
-		part.Raw, part.Source = raw, api.Gemini
-	case f.has("inlineData"):
-		part = inlineData(f.object("inlineData"))
-	case f.has("fileData"):
-		part = fileData(f.object("fileData"))
-	case f.has("text") || len(f.list) == 0 && (thought || signature != ""):
-		part = api.Part{Kind: api.Text, Text: f.text("text")}
-	default:
+	case part.Kind == 0, thought && part.Media != nil:
+		// A draft of a picture is no part of the answer.
 		return api.Part{Kind: api.Opaque, Vendor: api.Google, Raw: raw, Source: api.Gemini}
-	}
-	if thought && part.Kind == api.Text {
+	case thought && part.Kind == api.Text:
 		part.Kind, part.Vendor = api.Thinking, api.Google
 	}
 	readSignature(&part, signature)
-	if len(f.list) > 0 {
+	if len(f.list) > 0 || part.Kind == api.ToolResult {
 		part.Raw, part.Source = raw, api.Gemini
 	}
+	return part
+}
+
+// data reads what a part holds; nothing where it is not known. It may be empty
+// where something stands beside it. What an object within says that the neutral
+// form does not know stays among the rest.
+func (d *decoder) data(f *fields, marked bool) (part api.Part) {
+	var within *fields
+	switch {
+	case f.has("functionCall"):
+		within = f.object("functionCall")
+		part = d.functionCall(within)
+	case f.has("functionResponse"):
+		return d.functionResponse(f.object("functionResponse"))
+	case f.has("inlineData"):
+		within = f.object("inlineData")
+		part = inlineData(within)
+	case f.has("fileData"):
+		within = f.object("fileData")
+		part = fileData(within)
+	case f.has("text") || len(f.list) == 0 && marked:
+		return api.Part{Kind: api.Text, Text: f.text("text")}
+	default:
+		return part
+	}
+	f.keepAll(within)
 	return part
 }
 
@@ -70,8 +88,11 @@ func ownFile(uri string) bool {
 	if err != nil || u.Scheme == "" {
 		return true
 	}
-	return u.Host == "generativelanguage.googleapis.com"
+	return strings.HasPrefix(uri, ownFiles)
 }
+
+// ownFiles is the beginning of the addresses that the Files API gives.
+const ownFiles = "https://generativelanguage.googleapis.com/"
 
 func mediaKind(mime string) api.Kind {
 	switch {
@@ -90,8 +111,11 @@ type pendingCall struct {
 }
 
 func (d *decoder) functionCall(f *fields) api.Part {
-	call := &api.Call{ID: f.text("id"), Name: f.text("name"), Arguments: string(f.take("args"))}
-	if call.Name == "" {
+	call := &api.Call{ID: f.text("id"), Name: f.text("name"), Arguments: unwrapped(f.take("args"))}
+	switch {
+	case call.Name == "" && d.answers:
+		return api.Part{}
+	case call.Name == "":
 		d.fail(f.in("name"), "the name of a function")
 	}
 	if call.ID == "" {
@@ -100,6 +124,18 @@ func (d *decoder) functionCall(f *fields) api.Part {
 	d.calls = append(d.calls, pendingCall{id: call.ID, name: call.Name})
 	part := api.Part{Kind: api.ToolCall, Call: call}
 	return part
+}
+
+// unwrapped is the text of a call's arguments: what appendArguments wrapped
+// because it is no object, or the object.
+func unwrapped(args json.RawMessage) string {
+	it := jsonscan.Object(args)
+	if it.Next() && string(it.Key) == rawArguments {
+		if text, ok := jsonscan.String(it.Value()); ok && !it.Next() && !isObject(text) && strings.TrimSpace(text) != "" {
+			return text
+		}
+	}
+	return string(args)
 }
 
 // nextID makes up an id of a call. Counting makes that of each call the same
@@ -123,8 +159,6 @@ func answerIDs(responseID string) string {
 	return api.CallID(madeUp+responseID) + "_"
 }
 
-// functionResponse finds the call to which a result belongs: the one with its
-// id, else the first one of its name that has none yet.
 func (d *decoder) functionResponse(f *fields) api.Part {
 	result := &api.Result{ID: f.text("id"), Name: f.text("name")}
 	if result.Name == "" {
@@ -144,12 +178,23 @@ func (d *decoder) functionResponse(f *fields) api.Part {
 	return api.Part{Kind: api.ToolResult, Result: result}
 }
 
+// answer finds the call to which a result belongs, and gives its id: the one
+// with the result's id, else the first one of its name that has none yet, of the
+// model's latest turn before those that were left alone.
 func (d *decoder) answer(id, name string) string {
 	for i := range d.calls {
-		call := &d.calls[i]
-		if !call.answered && (call.id == id || id == "" && call.name == name) {
+		if call := &d.calls[i]; id != "" && !call.answered && call.id == id {
 			call.answered = true
-			return call.id
+			return id
+		}
+	}
+	for _, calls := range [][]pendingCall{d.calls[d.turn:], d.calls[:d.turn]} {
+		for i := range calls {
+			call := &calls[i]
+			if !call.answered && call.name == name && (id == "" || strings.HasPrefix(call.id, madeUp)) {
+				call.answered = true
+				return call.id
+			}
 		}
 	}
 	if id == "" {

@@ -66,8 +66,8 @@ func isObject(text string) bool {
 func appendMedia(dst []byte, kind api.Kind, m *api.Media, guess bool, signature string) []byte {
 	var o object
 	mime := m.MIME
-	if mime == "" && guess {
-		mime = guessMIME(kind, m)
+	if guess {
+		mime = mimeOf(kind, m)
 	}
 	o.optional("mimeType", mime)
 	name := "fileData"
@@ -112,8 +112,21 @@ var beginnings = []struct{ data, mime string }{
 	{"iVBORw", "image/png"},
 	{"/9j/", "image/jpeg"},
 	{"R0lGOD", "image/gif"},
-	{"UklGR", "image/webp"},
 	{"JVBERi", "application/pdf"},
+}
+
+// riff begins files of several kinds.
+const riff = "UklGR"
+
+// mimeOf is the media type by the name that Google knows it by.
+func mimeOf(kind api.Kind, m *api.Media) string {
+	switch m.MIME {
+	case "":
+		return guessMIME(kind, m)
+	case "image/jpg":
+		return "image/jpeg"
+	}
+	return m.MIME
 }
 
 // guessMIME finds a media type where the client gave none. Google demands one
@@ -121,9 +134,12 @@ var beginnings = []struct{ data, mime string }{
 // commonest of its kind; Gemini looks at the content anyway.
 func guessMIME(kind api.Kind, m *api.Media) string {
 	for _, b := range beginnings {
-		if strings.HasPrefix(m.Data, b.data) && (kind != api.Sound) {
+		if strings.HasPrefix(m.Data, b.data) {
 			return b.mime
 		}
+	}
+	if strings.HasPrefix(m.Data, riff) {
+		return map[api.Kind]string{api.Image: "image/webp", api.Sound: "audio/wav", api.File: "video/x-msvideo"}[kind]
 	}
 	address := m.URL
 	if u, err := url.Parse(m.URL); err == nil {

@@ -9,8 +9,8 @@ import (
 )
 
 // DecodeRequest implements api.Codec. What it does not know goes to Extra by its
-// name in camelCase; Extra's generationConfig and toolConfig hold what is left
-// of these.
+// name in camelCase, and by its path where it stands in generationConfig or
+// toolConfig: generationConfig.speechConfig.
 func (Codec) DecodeRequest(body []byte) (*api.Request, error) {
 	if err := valid(body); err != nil {
 		return nil, err
@@ -39,38 +39,39 @@ func (d *decoder) request(f *fields) *api.Request {
 	return req
 }
 
-// system reads the instruction, whose role says nothing. Some clients send a
-// text in its place.
+// system reads the instruction, whose role says nothing.
 func (d *decoder) system(req *api.Request, raw json.RawMessage, path string) {
-	if raw == nil {
-		return
-	}
 	message := api.Message{Role: api.RoleSystem}
-	if s, ok := jsonscan.String(raw); ok {
-		message.Parts = []api.Part{{Kind: api.Text, Text: s}}
-	} else {
-		d.object(raw, path).each("parts", func(raw json.RawMessage, path string) {
-			message.Parts = append(message.Parts, d.part(raw, path))
-		})
-	}
+	d.parts(raw, path, func(part api.Part) { message.Parts = append(message.Parts, part) })
 	if len(message.Parts) > 0 {
 		req.Messages = append(req.Messages, message)
 	}
 }
 
-func (d *decoder) content(req *api.Request, raw json.RawMessage, path string) {
-	f := d.object(raw, path)
-	role := api.RoleUser
-	switch f.text("role") {
-	case "", "user", "function", "tool":
-	case "model":
-		role = api.RoleAssistant
+// parts reads the parts of a content. Some clients send a text in its place, or
+// its parts alone, as Google's SDKs let their callers do.
+func (d *decoder) parts(raw json.RawMessage, path string, visit func(api.Part)) {
+	one := func(raw json.RawMessage, path string) { visit(d.part(raw, path)) }
+	switch {
+	case absent(raw):
+	case raw[0] == '"', raw[0] == '[':
+		d.each(raw, path, one)
 	default:
-		d.fail(f.in("role"), `"user" or "model"`)
+		d.object(raw, path).each("parts", one)
 	}
+}
+
+func (d *decoder) content(req *api.Request, raw json.RawMessage, path string) {
+	role := api.RoleUser
+	if raw[0] != '"' {
+		role = d.role(d.object(raw, path))
+	}
+	if role == api.RoleAssistant && !d.model {
+		d.turn = len(d.calls)
+	}
+	d.model = role == api.RoleAssistant
 	first := true
-	f.each("parts", func(raw json.RawMessage, path string) {
-		part := d.part(raw, path)
+	d.parts(raw, path, func(part api.Part) {
 		r := role
 		if part.Kind == api.ToolResult {
 			r = api.RoleTool
@@ -82,6 +83,17 @@ func (d *decoder) content(req *api.Request, raw json.RawMessage, path string) {
 		last := &req.Messages[len(req.Messages)-1]
 		last.Parts = append(last.Parts, part)
 	})
+}
+
+func (d *decoder) role(f *fields) api.Role {
+	switch f.text("role") {
+	case "", "user", "function", "tool":
+	case "model":
+		return api.RoleAssistant
+	default:
+		d.fail(f.in("role"), `"user" or "model"`)
+	}
+	return api.RoleUser
 }
 
 // toolConfig reads which functions may be called:
@@ -114,8 +126,8 @@ func (d *decoder) toolConfig(req *api.Request, top *fields) {
 	if validated := mode == "VALIDATED"; choice.Mode == api.ToolAuto && validated != (len(allowed) > 0) {
 		calling.keep("mode", api.Quote(mode))
 	}
-	config.keep("functionCallingConfig", calling.raw())
-	top.keep("toolConfig", config.raw())
+	config.keepAll(calling)
+	top.keepAll(config)
 }
 
 // generationConfig reads https://ai.google.dev/api/generate-content#GenerationConfig.
@@ -134,7 +146,7 @@ func (d *decoder) generationConfig(req *api.Request, top *fields) {
 	req.TopLogprobs, _ = f.whole("logprobs")
 	d.format(req, f)
 	d.thinking(req, f)
-	top.keep("generationConfig", f.raw())
+	top.keepAll(f)
 }
 
 // format reads the three ways in which Google has asked for JSON over time. What
@@ -197,6 +209,8 @@ func (d *decoder) thinking(req *api.Request, f *fields) {
 	if level := strings.ToLower(config.text("thinkingLevel")); level != "" && level != "thinking_level_unspecified" {
 		r.Effort = level
 	}
-	req.Reasoning = r
-	f.keep("thinkingConfig", config.raw())
+	if *r != (api.Reasoning{}) {
+		req.Reasoning = r
+	}
+	f.keepAll(config)
 }

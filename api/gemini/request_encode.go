@@ -15,7 +15,9 @@ import (
 type encoder struct {
 	req     *api.Request
 	native  bool // the request came in this format
-	gen     int  // of the model
+	model   traits
+	mixed   bool // functions stand beside tools of Google's
+	strict  bool // some function's calls have to keep to its schema
 	dropped map[string]bool
 	err     error
 
@@ -33,13 +35,13 @@ type callInfo struct {
 //
 // System and developer messages at the start become the systemInstruction; later
 // ones, for which Google has no place, are texts of the user where they stand.
-// Ids of calls are sent where the client's format is this one, and otherwise
-// only where one turn calls a function several times: names and order tell the
-// rest. What a request of this format says that the neutral form does not know
+// Ids of calls are sent where the client sent them and to models that give ids
+// themselves; to others only where one turn calls a function several times, since
+// names and order tell the rest. What a request of this format says that the neutral form does not know
 // is sent as it came.
 func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 	e := &encoder{
-		req: req, native: req.Source == api.Gemini, gen: generation(req.Model),
+		req: req, native: req.Source == api.Gemini, model: traitsOf(req.Model),
 		dropped: map[string]bool{}, calls: map[string]callInfo{},
 	}
 	var o object
@@ -91,26 +93,6 @@ func (e *encoder) advisory() {
 	e.drop("service_tier", req.ServiceTier != "")
 }
 
-// extra writes the rest of a request of this format, and lists that of others.
-func (e *encoder) extra(o *object) {
-	for _, name := range slices.Sorted(maps.Keys(e.req.Extra)) {
-		switch {
-		case !e.native:
-			e.dropped[name] = true
-		case name != "generationConfig" && name != "toolConfig":
-			o.add(name, e.req.Extra[name])
-		}
-	}
-}
-
-// rest is what Extra holds of one of its objects.
-func (e *encoder) rest(name string) json.RawMessage {
-	if e.native {
-		return e.req.Extra[name]
-	}
-	return nil
-}
-
 // merge adds the members of raw.
 func (o *object) merge(raw json.RawMessage, except ...string) {
 	if absent(raw) {
@@ -127,6 +109,9 @@ func (o *object) merge(raw json.RawMessage, except ...string) {
 // system writes what precedes the conversation, and gives the conversation.
 func (e *encoder) system(o *object) []api.Message {
 	messages := e.req.Messages
+	if e.model.plain {
+		return messages
+	}
 	var parts []byte
 	for len(messages) > 0 && (messages[0].Role == api.RoleSystem || messages[0].Role == api.RoleDeveloper) {
 		for i := range messages[0].Parts {
@@ -202,8 +187,13 @@ func ownSignature(part *api.Part) string {
 	return ""
 }
 
-// blank is the user's part of a conversation that has none.
-const blank = `{"role":"user","parts":[{"text":" "}]}`
+const (
+	// blank is the user's part of a conversation that has none.
+	blank = `{"role":"user","parts":[{"text":" "}]}`
+	// goOn follows an answer that a client began itself, as Claude Code does,
+	// where the model refuses to be the last to have spoken.
+	goOn = `{"role":"user","parts":[{"text":"Continue."}]}`
+)
 
 func (e *encoder) contents(dst []byte, messages []api.Message) []byte {
 	dst = append(dst, '[')
@@ -221,6 +211,9 @@ func (e *encoder) contents(dst []byte, messages []api.Message) []byte {
 			dst = e.userTurn(append(dst, `{"role":"user","parts":[`...), turns[i].parts)
 		}
 		dst = append(dst, `]}`...)
+	}
+	if n := len(turns); n > 0 && turns[n-1].model && !e.native && !e.model.continues() {
+		dst = append(append(dst, ','), goOn...)
 	}
 	return append(dst, ']')
 }
@@ -241,7 +234,7 @@ func (e *encoder) modelTurn(dst []byte, parts []*api.Part) []byte {
 		if part.Kind == api.ToolCall {
 			e.call(part.Call, called[part.Call.Name] > 1)
 			if first && signature == "" {
-				signature = e.missingSignature(part)
+				signature = e.missingSignature()
 			}
 			first = false
 		}
@@ -258,15 +251,15 @@ func (e *encoder) call(call *api.Call, several bool) {
 	own := strings.HasPrefix(call.ID, madeUp)
 	e.calls[call.ID] = callInfo{
 		name: call.Name, order: len(e.calls),
-		sendID: e.native && !own || !e.native && several,
+		sendID: e.native && !own || !e.native && (several || e.model.ids()),
 	}
 }
 
 // missingSignature stands in for the signature of a step that Gemini did not
 // take itself, without which Gemini 3 refuses the conversation:
 // https://ai.google.dev/gemini-api/docs/thought-signatures.
-func (e *encoder) missingSignature(part *api.Part) string {
-	if e.gen >= 3 && (!e.native || part.Signature != "") {
+func (e *encoder) missingSignature() string {
+	if e.model.signs() {
 		return skipValidator
 	}
 	return ""
@@ -338,7 +331,7 @@ func (e *encoder) part(dst []byte, part *api.Part, signature string) []byte {
 
 func (e *encoder) media(dst []byte, kind api.Kind, m *api.Media, signature string) []byte {
 	e.drop("detail", m.Detail != "" && m.Detail != "auto")
-	if m.FileID != "" && m.Data == "" && m.URL == "" && !e.native {
+	if m.FileID != "" && m.Data == "" && m.URL == "" && !e.native && !strings.HasPrefix(m.FileID, ownFiles) {
 		e.unsupported(e.word("file_id", "source.file_id", "file_id"),
 			strconv.Quote(m.FileID)+" is a file at another provider, which Gemini cannot read")
 	}

@@ -2,6 +2,7 @@ package gemini_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,9 +95,16 @@ func TestDecodeConfig(t *testing.T) {
 	require.EqualValues(t, 3, req.TopLogprobs)
 	require.JSONEq(t, `{"type":"object"}`, string(req.Format.Schema))
 	require.Equal(t, &api.Reasoning{Budget: 2048, Visible: true}, req.Reasoning)
-	require.JSONEq(t, `{"responseModalities":["TEXT"]}`, string(req.Extra["generationConfig"]))
+	require.JSONEq(t, `["TEXT"]`, string(req.Extra["generationConfig.responseModalities"]))
 	require.JSONEq(t, `{"a_b":"c"}`, string(req.Extra["labels"]))
 	require.Contains(t, req.Extra, "safetySettings")
+	// Others are told which members they cannot say, and refuse some by name.
+	req = decode(t, `{"contents":[],"toolConfig":{"retrieval_config":{"a":1},"functionCallingConfig":{"mode":"VALIDATED"}},"generationConfig":{"thinkingConfig":{"new":1}}}`)
+	require.Equal(t, map[string]json.RawMessage{
+		"toolConfig.retrievalConfig": json.RawMessage(`{"a":1}`), "toolConfig.functionCallingConfig.mode": json.RawMessage(`"VALIDATED"`),
+		"generationConfig.thinkingConfig.new": json.RawMessage(`1`),
+	}, req.Extra)
+	require.Nil(t, req.Reasoning, "nothing is asked for")
 
 	reasoning := func(config string, want api.Reasoning) {
 		t.Helper()
@@ -129,6 +137,7 @@ func TestDecodeTools(t *testing.T) {
 	require.JSONEq(t, `{"$ref":"#/$defs/x"}`, string(req.Tools[1].Schema))
 	require.Nil(t, req.Tools[2].Schema)
 	require.Equal(t, api.WebSearchTool, req.Tools[3].Kind)
+	require.Equal(t, api.WebSearchTool, decode(t, `{"contents":[],"tools":[{"enterpriseWebSearch":{}}]}`).Tools[0].Kind)
 	require.Equal(t, api.OpaqueTool, req.Tools[4].Kind)
 	require.JSONEq(t, `{"codeExecution":{}}`, string(req.Tools[4].Raw))
 
@@ -145,6 +154,70 @@ func TestDecodeTools(t *testing.T) {
 	choice(`{}`, api.ToolChoice{})
 }
 
+// Some clients send a text where a list of parts is meant, as the SDKs' own
+// functions take it.
+func TestDecodeTextsInPlaceOfParts(t *testing.T) {
+	f := func(body string) {
+		t.Helper()
+		req := decode(t, body)
+		require.Equal(t, []api.Message{say(api.RoleSystem, text("Be brief.")), say(api.RoleUser, text("Hi"))}, req.Messages)
+	}
+	f(`{"systemInstruction":"Be brief.","contents":"Hi"}`)
+	f(`{"systemInstruction":{"parts":"Be brief."},"contents":["Hi"]}`)
+	f(`{"system_instruction":["Be brief."],"contents":{"parts":"Hi"}}`)
+	f(`{"systemInstruction":[{"text":"Be brief."}],"contents":[{"role":"user","parts":["Hi"]}]}`)
+}
+
+// A name may be called again before its first call was ever answered.
+func TestDecodeResultsOfTheSameName(t *testing.T) {
+	f := func(contents string, want ...int) {
+		t.Helper()
+		req := decode(t, `{"contents":[`+contents+`]}`)
+		var calls []string
+		var got []int
+		for _, m := range req.Messages {
+			for _, p := range m.Parts {
+				switch p.Kind {
+				case api.ToolCall:
+					calls = append(calls, p.Call.ID)
+				case api.ToolResult:
+					got = append(got, slices.Index(calls, p.Result.ID))
+				}
+			}
+		}
+		require.Equal(t, want, got, contents)
+	}
+	model := func(parts string) string { return `{"role":"model","parts":[` + parts + `]}` }
+	user := func(parts string) string { return `{"role":"user","parts":[` + parts + `]}` }
+	call, result := `{"functionCall":{"name":"f"}}`, `{"functionResponse":{"name":"f","response":{}}}`
+	f(model(call+`,`+call)+`,`+user(result+`,`+result), 0, 1)
+	f(model(call)+`,`+user(result)+`,`+model(call)+`,`+user(result), 0, 1)
+	f(model(call)+`,`+user(`{"text":"stop"}`)+`,`+model(call)+`,`+user(result), 1)
+	f(model(call)+`,`+model(call)+`,`+user(result+`,`+result), 0, 1)
+	// A result may bring an id where the call has lost its own.
+	f(model(call+`,{"functionCall":{"id":"x","name":"f"}}`)+`,`+user(`{"functionResponse":{"id":"y","name":"f","response":{}}}`), 0)
+	f(model(call+`,{"functionCall":{"id":"x","name":"f"}}`)+`,`+user(`{"functionResponse":{"id":"x","name":"f","response":{}}},`+result), 1, 0)
+	f(user(result), -1)
+}
+
+// Arguments that are no object were wrapped on their way to the client.
+func TestDecodeWrappedArguments(t *testing.T) {
+	f := func(args, want string) {
+		t.Helper()
+		body := `{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f","args":` + args + `}}]}]}`
+		req := decode(t, body)
+		require.Equal(t, want, req.Messages[0].Parts[0].Call.Arguments)
+		encoded, _, err := codec.EncodeRequest(req)
+		require.NoError(t, err)
+		require.JSONEq(t, body, string(encoded))
+	}
+	f(`{"_raw":"{\"a\":"}`, `{"a":`)
+	f(`{"_raw":"{}"}`, `{"_raw":"{}"}`)
+	f(`{"_raw":1}`, `{"_raw":1}`)
+	f(`{"_raw":"a","b":1}`, `{"_raw":"a","b":1}`)
+	f(`{"a":1}`, `{"a":1}`)
+}
+
 func TestDecodeRequestRefuses(t *testing.T) {
 	f := func(body, want string) {
 		t.Helper()
@@ -155,7 +228,7 @@ func TestDecodeRequestRefuses(t *testing.T) {
 	f(`[]`, "expected a JSON object")
 	f(`{"a":"\x"}`, "invalid")
 	f(`{}`, "contents: expected a list of contents")
-	f(`{"contents":"Hi"}`, "contents: expected an object")
+	f(`{"contents":5}`, "contents: expected an object")
 	f(`{"contents":[{"role":"system"}]}`, `contents[0].role: expected "user" or "model"`)
 	f(`{"contents":[{},{"parts":[{"text":"a"},{"text":1}]}]}`, "contents[1].parts[1].text: expected a string")
 	f(`{"contents":[{"parts":[{"inlineData":{"data":[]}}]}]}`, "contents[0].parts[0].inlineData.data: expected a string")
@@ -194,6 +267,8 @@ func TestRequestIdentity(t *testing.T) {
 	parts(`{"fileData":{"fileUri":"https://example.com/a"}},{"fileData":{"mimeType":"video/mp4","fileUri":"gs://a/b"}}`)
 	parts(`{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/x"}}`)
 	parts(`{"fileData":{"fileUri":"https://youtu.be/x"},"videoMetadata":{"startOffset":"1s"}},{"text":"Hi","partMetadata":{"a":1}}`)
+	parts(`{"inlineData":{"mimeType":"image/png","data":"AAAA","new":1}},{"fileData":{"fileUri":"gs://a/b","new":1}}`)
+	contents(`{"role":"model","parts":[{"functionCall":{"name":"f","args":{},"new":1}},{"thought":true,"inlineData":{"mimeType":"image/png","data":"AAAA"}}]}`)
 	parts(`{"inlineData":{"mimeType":"image/png","data":"AA=="},"mediaResolution":{"level":"MEDIA_RESOLUTION_LOW"}},{"newPart":{"x":1e-7}}`)
 	contents(`{"role":"user","parts":[{"text":"a"}]},
 		{"role":"model","parts":[{"text":"hm","thought":true},{"text":"b","thoughtSignature":"c2ln"},
@@ -272,6 +347,31 @@ func TestSealedSignatures(t *testing.T) {
 	f(api.Part{Kind: api.Thinking, Text: "hm", Signature: "gAAAA", Vendor: api.OpenAI})
 	f(api.Part{Kind: api.Text, Text: "Hi", Signature: "x", Vendor: api.OpenAI})
 	f(api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "c", Name: "f", Arguments: `{}`}, Signature: "x", Vendor: api.OpenAI})
+}
+
+// A conversation that another vendor's model began goes on with Google's.
+func TestForeignConversations(t *testing.T) {
+	f := func(model, parts string, foreign bool, want string) {
+		t.Helper()
+		body := `{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[` + parts + `]},{"role":"user","parts":[{"text":"b"}]}]}`
+		require.Equal(t, foreign, gemini.Foreign(model, []byte(body)))
+		req := decode(t, body)
+		req.Model = model
+		encoded, _, err := codec.EncodeRequest(req)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"contents":[{"role":"user","parts":[{"text":"a"}]},{"role":"model","parts":[`+want+`]},{"role":"user","parts":[{"text":"b"}]}]}`, string(encoded))
+		require.False(t, gemini.Foreign(model, encoded))
+	}
+	same := func(model, parts string) { t.Helper(); f(model, parts, false, parts) }
+	old, recent := "gemini-2.5-pro", "gemini-3.8-flash"
+	same(recent, `{"text":"a"}`)
+	same(recent, `{"functionCall":{"name":"f","args":{}},"thoughtSignature":"c2ln"},{"functionCall":{"name":"f","args":{}}}`)
+	same(old, `{"functionCall":{"name":"f","args":{}}}`)
+	f(recent, `{"text":"a"},{"functionCall":{"id":"1","name":"f","args":{}}},{"functionCall":{"id":"2","name":"f","args":{}}}`, true,
+		`{"text":"a"},{"functionCall":{"id":"1","name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"id":"2","name":"f","args":{}}}`)
+	f(recent, `{"function_call":{"name":"f"},"thought_signature":null}`, true, `{"functionCall":{"name":"f","args":{}},"thoughtSignature":"skip_thought_signature_validator"}`)
+	f(old, `{"text":"hm","thought":true,"thoughtSignature":"cGxleHVzOmFudGhyb3BpYzpzaWc="},{"text":"a"}`, true, `{"text":"a"}`)
+	f(old, `{"text":"a"},{"text":"","thought":true,"thoughtSignature":"cmVkYWN0ZWQ6cGxleHVzOmFudGhyb3BpYzpzaWc="}`, true, `{"text":"a"}`)
 }
 
 func TestCountTokens(t *testing.T) {

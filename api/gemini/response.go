@@ -14,7 +14,7 @@ func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
 	if err := valid(body); err != nil {
 		return nil, err
 	}
-	d := new(decoder)
+	d := &decoder{answers: true}
 	f := d.object(body, "")
 	resp := &api.Response{
 		Source:  api.Gemini,

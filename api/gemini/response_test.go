@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/gemini"
 )
 
 func answer(t *testing.T, body string) *api.Response {
@@ -50,6 +52,28 @@ func TestDecodeResponse(t *testing.T) {
 	require.NotEqual(t, one.Choices[0].Parts[0].Call.ID, two.Choices[0].Parts[0].Call.ID, "both answers may be of one conversation")
 }
 
+// Models that draw show their drafts as thoughts, which are not the answer.
+func TestImagesOfThoughtsAreNoAnswer(t *testing.T) {
+	draft := `{"thought":true,"inlineData":{"mimeType":"image/png","data":"AAAA"}}`
+	resp := answer(t, `{"candidates":[{"content":{"parts":[`+draft+`,{"inlineData":{"mimeType":"image/png","data":"BBBB"}}]}}]}`)
+	parts := resp.Choices[0].Parts
+	require.Equal(t, api.Part{Kind: api.Opaque, Vendor: api.Google, Source: api.Gemini, Raw: json.RawMessage(draft)}, parts[0])
+	require.Equal(t, "BBBB", parts[1].Media.Data)
+	h := listen(t, chunkOf(draft), chunkOf(`{"inlineData":{"mimeType":"image/png","data":"BBBB"}}`, stop))
+	require.Equal(t, parts, h.resp.Choices[0].Parts)
+}
+
+// Models write such calls; the rest of the answer is good.
+func TestCallWithoutANameIsNoCall(t *testing.T) {
+	const parts = `{"text":"a"},{"functionCall":{"name":"","args":{}}},{"functionCall":{}}`
+	resp := answer(t, `{"candidates":[{"content":{"parts":[`+parts+`]},"finishReason":"STOP"}]}`)
+	require.Equal(t, text("a"), resp.Choices[0].Parts[0])
+	require.Equal(t, api.FinishStop, resp.Choices[0].Finish)
+	h := listen(t, chunkOf(parts, stop))
+	require.Equal(t, []api.Part{text("a")}, h.resp.Choices[0].Parts)
+	require.Equal(t, api.FinishStop, h.resp.Choices[0].Finish)
+}
+
 func TestFinishReasons(t *testing.T) {
 	f := func(reason string, want api.Finish, back string) {
 		t.Helper()
@@ -61,12 +85,13 @@ func TestFinishReasons(t *testing.T) {
 	}
 	f("STOP", api.FinishStop, "STOP")
 	f("MAX_TOKENS", api.FinishLength, "MAX_TOKENS")
-	for _, reason := range strings.Fields("SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE IMAGE_SAFETY") {
+	for reason := range strings.FieldsSeq("SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII LANGUAGE IMAGE_SAFETY") {
 		f(reason, api.FinishContentFilter, "SAFETY")
 	}
 	f("MALFORMED_FUNCTION_CALL", api.FinishMalformed, "MALFORMED_FUNCTION_CALL")
 	f("UNEXPECTED_TOOL_CALL", api.FinishMalformed, "MALFORMED_FUNCTION_CALL")
 	f("OTHER", api.FinishStop, "STOP")
+	f("CONTINUATION", api.FinishLength, "MAX_TOKENS")
 	f("SOMETHING_NEW", api.FinishStop, "STOP")
 }
 
@@ -125,7 +150,8 @@ func TestEncodeResponseOfOthers(t *testing.T) {
 		ID: "msg_1", Model: "claude", Usage: api.Usage{Input: 1, CacheRead: 2, CacheWrite: 3, Output: 4, Known: true},
 		Choices: []api.Choice{{Finish: api.FinishToolCalls, Parts: []api.Part{
 			{Kind: api.Opaque, Raw: json.RawMessage(`{"type":"server_tool_use"}`), Source: api.Messages, Vendor: api.Anthropic},
-			call("toolu_1", "f", `{"a":`), {Kind: api.Refusal, Text: "no"},
+			call("toolu_1", "f", `{"a":`),
+			{Kind: api.Refusal, Text: "no"},
 			{Kind: api.ToolCall, Call: &api.Call{ID: "c", Name: "p", Arguments: "free", Custom: true}},
 		}}},
 	}, nil)
@@ -153,5 +179,22 @@ func TestDecodeError(t *testing.T) {
 	f(404, `[{"error":{"code":404,"message":"No model.","status":"NOT_FOUND"}}]`, api.Error{Status: 404, Code: "model_not_found", Message: "No model."})
 	f(429, `{"error":{"code":429,"message":"Slow.","status":"RESOURCE_EXHAUSTED"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow."})
 	f(502, `<html>`, api.Error{Status: 502, Message: "<html>"})
-	f(503, ``, api.Error{Status: 503, Message: http.StatusText(503)})
+	f(http.StatusServiceUnavailable, ``, api.Error{Status: http.StatusServiceUnavailable, Message: http.StatusText(http.StatusServiceUnavailable)})
+}
+
+// Google says in the body when to try again, and in no header.
+func TestRetryDelay(t *testing.T) {
+	f := func(body string, want time.Duration) {
+		t.Helper()
+		require.Equal(t, want, gemini.RetryDelay([]byte(body)), body)
+	}
+	info := func(delay string) string {
+		return `{"error":{"code":429,"details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":` + delay + `}]}}`
+	}
+	f(info(`"36s"`), 36*time.Second)
+	f(info(`"0.847655010s"`), 847655010)
+	f(`[`+info(`"36s"`)+`]`, 36*time.Second)
+	for _, none := range []string{info(`"-1s"`), info(`"soon"`), info(`36`), `{"error":{"code":429}}`, `{"error":"x"}`, `<html>`, ``} {
+		f(none, 0)
+	}
 }

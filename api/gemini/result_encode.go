@@ -74,11 +74,8 @@ func (e *encoder) resultMedia(dst []byte, result *api.Result, inside bool) []byt
 			continue
 		}
 		m := part.Media
-		mime := m.MIME
-		if mime == "" {
-			mime = guessMIME(part.Kind, m)
-		}
-		fits := e.gen >= 3 && (m.Data != "" || m.Text != "") && slices.Contains(inResponse, mime)
+		mime := mimeOf(part.Kind, m)
+		fits := e.model.version >= 30 && (m.Data != "" || m.Text != "") && slices.Contains(inResponse, mime)
 		if fits == inside {
 			dst = e.media(append(dst, ','), part.Kind, m, "")
 		}

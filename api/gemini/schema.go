@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
@@ -20,9 +21,11 @@ import (
 //   - allOf is merged into its schema, oneOf becomes anyOf.
 //   - A list of types, and nullable, become anyOf.
 //   - const becomes an enum; enums keep texts and numbers.
-//   - Formats but those of Google's table, additionalProperties, $schema and
-//     every other word that Google's list lacks are left out; required names
-//     only what properties define.
+//   - Formats but those of Google's table, $schema and every other word that
+//     Google's list lacks are left out, and so is additionalProperties where it
+//     is no schema; required names only what properties define.
+//   - anyOf is left out where one of its schemas lets anything in, as one does
+//     that had nothing but such words.
 //
 // Values are copied as they stand, in their order: no number changes.
 func reduceSchema(raw json.RawMessage) json.RawMessage {
@@ -222,7 +225,7 @@ func (r *reducer) node(w words, depth int) json.RawMessage {
 		branches = append(append(branches, ','), r.single(own, kind, depth)...)
 	}
 	if nullable {
-		branches = append(branches, `,{"type":"null"}`...)
+		branches = append(append(branches, ','), null...)
 	}
 	branches[0] = '['
 	o.add("anyOf", append(branches, ']'))
@@ -309,25 +312,28 @@ func enumOf(w words) (values []json.RawMessage) {
 
 // union writes anyOf, which oneOf is taken for.
 func (r *reducer) union(w words, types []string, nullable bool, depth int) json.RawMessage {
+	of := w.get("anyOf")
+	if api.Empty(of) {
+		of = w.get("oneOf")
+	}
+	out := r.single(w.without("anyOf", "oneOf"), first(types), depth)
 	var branches []byte
-	for _, name := range []string{"anyOf", "oneOf"} {
-		if len(branches) > 0 {
-			break
+	hasNull := false
+	for it := jsonscan.Array(of); it.Next(); {
+		branch := r.schema(it.Value(), depth+1)
+		if len(branch) == len("{}") {
+			return out
 		}
-		it := jsonscan.Array(w.get(name))
-		for it.Next() {
-			branches = append(append(branches, ','), r.schema(it.Value(), depth+1)...)
-		}
+		hasNull = hasNull || string(branch) == null
+		branches = append(append(branches, ','), branch...)
 	}
-	w = w.without("anyOf", "oneOf")
 	if len(branches) == 0 {
-		return r.single(w, first(types), depth)
+		return out
 	}
-	if nullable && !bytes.Contains(branches, []byte(`{"type":"null"}`)) {
-		branches = append(branches, `,{"type":"null"}`...)
+	if nullable && !hasNull {
+		branches = append(append(branches, ','), null...)
 	}
 	branches[0] = '['
-	out := r.single(w, first(types), depth)
 	o := object{out: out[:len(out)-1]}
 	if len(o.out) == 1 {
 		o.out = nil
@@ -335,6 +341,9 @@ func (r *reducer) union(w words, types []string, nullable bool, depth int) json.
 	o.add("anyOf", append(branches, ']'))
 	return o.end()
 }
+
+// null is the schema of nothing.
+const null = `{"type":"null"}`
 
 func first(types []string) string {
 	if len(types) == 1 {

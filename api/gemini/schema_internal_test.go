@@ -24,9 +24,12 @@ func TestReduceSchema(t *testing.T) {
 	f(`{"$schema":"x","$id":"y","$comment":"z","title":"T","description":"D","default":1,"examples":[1],"deprecated":true,"type":"integer","multipleOf":2}`,
 		`{"title":"T","description":"D","type":"integer"}`)
 	// Words of objects.
-	f(`{"type":"object","additionalProperties":false,"patternProperties":{},"propertyNames":{},"minProperties":1,"properties":{"properties":{"type":"object","additionalProperties":{"type":"string"}}}}`,
+	f(`{"type":"object","additionalProperties":false,"patternProperties":{},"propertyNames":{},"minProperties":1,"properties":{"properties":{"type":"object","additionalProperties":true}}}`,
 		`{"type":"object","minProperties":1,"properties":{"properties":{"type":"object"}}}`)
 	f(`{"properties":{"a":{}}}`, `{"type":"object","properties":{"a":{}}}`)
+	// A map says of what; a list of one shape may still be open.
+	f(`{"type":"object","additionalProperties":{"type":["string","null"],"format":"uri"}}`, `{"type":"object","additionalProperties":{"anyOf":[{"type":"string"},{"type":"null"}]}}`)
+	f(`{"type":"object","additionalProperties":{}}`, `{"type":"object"}`)
 	// Types.
 	f(`{"type":["string"]}`, `{"type":"string"}`)
 	f(`{"type":["string","null"],"description":"D","minLength":1}`, `{"description":"D","anyOf":[{"type":"string","minLength":1},{"type":"null"}]}`)
@@ -50,6 +53,9 @@ func TestReduceSchema(t *testing.T) {
 	// Unions.
 	f(`{"oneOf":[{"type":"string"},{"const":1}],"description":"D"}`, `{"description":"D","anyOf":[{"type":"string"},{"type":"number","enum":[1]}]}`)
 	f(`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `{"anyOf":[{"type":"string"},{"type":"null"}]}`)
+	// One that lets anything in says nothing.
+	f(`{"type":"object","properties":{"a":{},"b":{}},"anyOf":[{"required":["a"]},{"required":["b"]}]}`, `{"type":"object","properties":{"a":{},"b":{}}}`)
+	f(`{"description":"D","oneOf":[{"type":"string"},{"not":{}}]}`, `{"description":"D"}`)
 	f(`{"allOf":[{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]},{"properties":{"b":{"type":"string"}},"required":["b"]}],"description":"D"}`,
 		`{"description":"D","type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"}},"required":["a","b"]}`)
 	// References.
@@ -87,6 +93,9 @@ func TestFromOpenAPI(t *testing.T) {
 	f(`{"type":"STRING","format":"enum","enum":["a"],"nullable":true,"example":"a"}`, `{"type":["string","null"],"enum":["a",null],"examples":["a"]}`)
 	f(`{"anyOf":[{"type":"STRING"},{"type":"INTEGER"}],"nullable":true}`, `{"anyOf":[{"anyOf":[{"type":"string"},{"type":"integer"}]},{"type":"null"}]}`)
 	f(`{"type":"TYPE_UNSPECIFIED","minimum":1e-7}`, `{"minimum":1e-7}`)
+	// JSON Schema where OpenAPI is expected.
+	f(`{"type":["STRING","null"],"oneOf":[{"type":"STRING"}],"allOf":[{"type":"OBJECT"}]}`, `{"type":["string","null"],"oneOf":[{"type":"string"}],"allOf":[{"type":"object"}]}`)
+	f(`{"$ref":"#/$defs/a","$defs":{"a":{"type":"STRING"}},"type":["STRING"],"nullable":true}`, `{"$ref":"#/$defs/a","$defs":{"a":{"type":"string"}},"type":["string","null"]}`)
 }
 
 func FuzzReduceSchema(f *testing.F) {

@@ -74,6 +74,14 @@ func (r *reducer) word(o *object, w words, m field, kind string, depth int) {
 		if is("object") {
 			r.properties(o, m.raw, depth)
 		}
+	case "additionalProperties":
+		// What a map holds. Whether there may be more says nothing that the
+		// model keeps to.
+		if is("object") && len(m.raw) > 0 && m.raw[0] == '{' {
+			if of := r.schema(m.raw, depth+1); len(of) > len("{}") {
+				o.add(m.name, of)
+			}
+		}
 	case "required":
 		if is("object") {
 			o.required(m.raw, members(w.get("properties")))

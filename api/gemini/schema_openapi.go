@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -35,27 +36,23 @@ func fromOpenAPI(raw json.RawMessage) json.RawMessage {
 func openAPIWord(o *object, m field, nullable bool) {
 	switch m.name {
 	case "type":
-		kind, _ := jsonscan.String(m.raw)
-		kind = strings.ToLower(kind)
-		switch {
-		case kind == "" || kind == "type_unspecified":
-		case nullable && kind != "null":
-			o.texts("type", []string{kind, "null"})
-		default:
-			o.text("type", kind)
-		}
+		o.types(m.raw, nullable)
 	case "nullable", "propertyOrdering":
 	case "items", "additionalProperties":
 		o.add(m.name, fromOpenAPI(m.raw))
-	case "properties", "defs":
+	case "properties", "defs", "$defs":
 		var list object
 		for it := jsonscan.Object(m.raw); it.Next(); {
 			list.add(string(it.Key), fromOpenAPI(it.Value()))
 		}
-		o.add(strings.Replace(m.name, "defs", "$defs", 1), list.end())
+		name := m.name
+		if name == "defs" {
+			name = "$defs"
+		}
+		o.add(name, list.end())
 	case "ref":
 		o.add("$ref", m.raw)
-	case "anyOf", "prefixItems":
+	case "anyOf", "oneOf", "allOf", "prefixItems":
 		var list []byte
 		for it := jsonscan.Array(m.raw); it.Next(); {
 			list = append(append(list, ','), fromOpenAPI(it.Value())...)
@@ -78,6 +75,34 @@ func openAPIWord(o *object, m field, nullable bool) {
 	default:
 		o.add(m.name, m.raw)
 	}
+}
+
+// types writes a type, or the list of them that some clients send although
+// OpenAPI 3.0 has none.
+func (o *object) types(raw json.RawMessage, nullable bool) {
+	var kinds []string
+	add := func(raw []byte) {
+		kind, _ := jsonscan.String(raw)
+		if kind = strings.ToLower(kind); kind != "" && kind != "type_unspecified" && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	list := len(raw) > 0 && raw[0] == '['
+	if list {
+		for it := jsonscan.Array(raw); it.Next(); {
+			add(it.Value())
+		}
+	} else {
+		add(raw)
+	}
+	if nullable && len(kinds) > 0 && !slices.Contains(kinds, "null") {
+		kinds = append(kinds, "null")
+	}
+	if len(kinds) == 1 && !list {
+		o.text("type", kinds[0])
+		return
+	}
+	o.texts("type", kinds)
 }
 
 // withNull lets null in where an enum would keep it out.

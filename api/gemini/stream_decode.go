@@ -41,7 +41,8 @@ type choiceDecoder struct {
 	args      *node
 	signature string
 
-	text     []byte // of all texts, as the inside of a JSON string
+	text     []byte   // of all texts, as the inside of a JSON string
+	sources  []source // that have been told
 	finish   string
 	finished bool
 }
@@ -82,7 +83,7 @@ func (d *streamDecoder) Decode(_, data []byte, emit func(*api.Event)) error {
 			d.candidate(candidates.Value(), emit)
 		}
 	}
-	if !api.Empty(jsonscan.Member(c.feedback, "blockReason")) {
+	if c.feedback != nil && !api.Empty(jsonscan.Member(c.feedback, "blockReason")) {
 		choice := d.choice(0)
 		if !choice.finished {
 			choice.finish, choice.finished = "SAFETY", true
@@ -161,8 +162,8 @@ func (d *streamDecoder) candidate(raw []byte, emit func(*api.Event)) {
 		return
 	}
 	c := d.choice(index)
-	if parts := jsonscan.Member(content, "parts"); parts != nil {
-		list := jsonscan.Array(parts)
+	if content != nil {
+		list := jsonscan.Array(jsonscan.Member(content, "parts"))
 		for list.Next() {
 			d.part(c, list.Value(), emit)
 		}
@@ -170,7 +171,7 @@ func (d *streamDecoder) candidate(raw []byte, emit func(*api.Event)) {
 	if hasSources(groundingRaw) || hasSources(citationRaw) {
 		d.cite(c, groundingRaw, citationRaw, emit)
 	}
-	if reason, ok := jsonscan.String(finish); ok && reason != "" && !c.finished {
+	if reason, ok := jsonscan.String(finish); ok && reason != "" && reason != unspecified && !c.finished {
 		c.finish, c.finished = reason, true
 	}
 }
@@ -357,25 +358,6 @@ func (d *streamDecoder) end(c *choiceDecoder, emit func(*api.Event)) {
 	c.open = false
 	d.ev = api.Event{Kind: api.PartEnd, Choice: c.index, Part: c.started - 1}
 	emit(&d.ev)
-}
-
-// cite tells the sources of the text, which come last.
-func (d *streamDecoder) cite(c *choiceDecoder, groundingRaw, citationRaw []byte, emit func(*api.Event)) {
-	list := citations(groundingRaw, citationRaw, joined(c.text), func(int) int64 { return 0 })
-	if len(list) == 0 {
-		return
-	}
-	if !c.open || c.kind != api.Text {
-		d.end(c, emit)
-		d.content = api.Part{Kind: api.Text}
-		d.begin(c, emit)
-	}
-	for i := range list {
-		d.ev = api.Event{Kind: api.CitationEvent, Choice: c.index, Part: c.started - 1, Citation: &list[i]}
-		emit(&d.ev)
-	}
-	// No text may follow in the same part.
-	c.signed = true
 }
 
 // Close implements api.StreamDecoder.

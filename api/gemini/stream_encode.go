@@ -22,6 +22,9 @@ type streamEncoder struct {
 	usage   api.Usage
 	done    bool
 	ev      api.Event
+
+	array bool // the stream is a list
+	begun bool // it has its first element
 }
 
 // choiceEncoder writes one candidate, a part after the other.
@@ -48,7 +51,16 @@ const unknown = -1
 
 // NewStreamEncoder implements api.Codec.
 func (Codec) NewStreamEncoder(req *api.Request) api.StreamEncoder {
-	e := new(streamEncoder)
+	return newStreamEncoder(req, false)
+}
+
+// NewArrayEncoder writes a stream as one JSON list of chunks, which is what
+// streamGenerateContent gives to a client that does not ask for alt=sse, with
+// the content type application/json.
+func (Codec) NewArrayEncoder(req *api.Request) api.StreamEncoder { return newStreamEncoder(req, true) }
+
+func newStreamEncoder(req *api.Request, array bool) *streamEncoder {
+	e := &streamEncoder{array: array}
 	if req != nil {
 		e.model = req.Model
 	}
@@ -67,11 +79,25 @@ func (e *streamEncoder) head(id, model string, made int64) {
 		o.text("createTime", time.Unix(made, 0).UTC().Format(time.RFC3339Nano))
 	}
 	o.optional("responseId", id)
-	e.tail = append(e.tail[:0], '}', '\n', '\n')
 	if !o.empty() {
 		o.out[0] = ','
-		e.tail = append(o.out, '}', '\n', '\n')
 	}
+	e.tail = append(o.out, '}', '\n')
+	if !e.array {
+		e.tail = append(e.tail, '\n')
+	}
+}
+
+// lead begins a chunk.
+func (e *streamEncoder) lead(dst []byte) []byte {
+	switch {
+	case !e.array:
+		return append(dst, "data: "...)
+	case e.begun:
+		return append(dst, ',')
+	}
+	e.begun = true
+	return append(dst, '[')
 }
 
 // Encode implements api.StreamEncoder.
@@ -93,10 +119,17 @@ func (e *streamEncoder) Encode(dst []byte, ev *api.Event) []byte {
 		if ev.Err != nil {
 			problem = *ev.Err
 		}
-		e.dst = append(e.dst, api.Gemini.ErrorEvent(problem, 0)...)
+		if e.array {
+			e.dst = append(append(e.lead(e.dst), api.Gemini.ErrorBody(problem)...), "]\n"...)
+		} else {
+			e.dst = append(e.dst, api.Gemini.ErrorEvent(problem, 0)...)
+		}
 	case api.End:
 		e.done = true
 		e.last()
+		if e.array {
+			e.dst = append(e.dst, "]\n"...)
+		}
 	}
 	out := e.dst
 	e.dst = nil
@@ -205,7 +238,7 @@ func (c *choiceEncoder) end() {
 }
 
 func (c *choiceEncoder) open(dst []byte) []byte {
-	return append(dst, `data: {"candidates":[{"content":{"parts":[`...)
+	return append(c.stream.lead(dst), `{"candidates":[{"content":{"parts":[`...)
 }
 
 func (c *choiceEncoder) close(dst []byte) []byte {
@@ -231,7 +264,7 @@ func (e *streamEncoder) last() {
 	}
 	o.add("candidates", asList(candidates))
 	o.addUsage(e.usage)
-	e.dst = append(append(append(e.dst, "data: "...), o.out...), e.tail...)
+	e.dst = append(append(e.lead(e.dst), o.out...), e.tail...)
 }
 
 // inText is the sources and the text of which they are, where there are any.

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -141,8 +144,12 @@ func TestDecodeStream(t *testing.T) {
 		chunkOf(`{"functionCall":{"name":"f","args":{"n":1e-7}},"thoughtSignature":"c2ln"},{"functionCall":{"id":"own","name":"g"}}`, stop))
 	image := api.Part{Kind: api.Image, Media: &api.Media{MIME: "image/png", Data: "AAAA"}}
 	f("start part delta end part end part sign end part delta end finish END",
-		[]api.Part{text("a"), {Kind: api.Opaque, Vendor: api.Google, Source: api.Gemini, Raw: json.RawMessage(`{"executableCode":{"code":"1"}}`)},
-			{Kind: api.Image, Media: image.Media, Signature: "c2ln", Vendor: api.Google}, text("b")}, api.FinishStop,
+		[]api.Part{
+			text("a"),
+			{Kind: api.Opaque, Vendor: api.Google, Source: api.Gemini, Raw: json.RawMessage(`{"executableCode":{"code":"1"}}`)},
+			{Kind: api.Image, Media: image.Media, Signature: "c2ln", Vendor: api.Google},
+			text("b"),
+		}, api.FinishStop,
 		chunkOf(`{"text":"a"}`), chunkOf(`{"executableCode":{"code":"1"}}`), chunkOf(`{"inlineData":{"mimeType":"image/png","data":"AAAA"},"thoughtSignature":"c2ln"}`), chunkOf(`{"text":"b"}`, stop))
 	// Half a surrogate pair stays what it is until the other half comes.
 	h := listen(t, chunkOf(`{"text":"\ud83d"}`), chunkOf(`{"text":"\ude00"}`, stop))
@@ -151,6 +158,7 @@ func TestDecodeStream(t *testing.T) {
 	f("start part delta end finish END", []api.Part{text("a")}, api.FinishStop,
 		``, `{"unknown":1}`, chunkOf(`{"text":null},{},{"text":"a","thought":null,"thoughtSignature":null}`), `{"candidates":[]}`, `{"candidates":null,"usageMetadata":null}`,
 		`{"candidates":[{"content":{"role":"model"}}]}`, `{"candidates":[{"content":null,"finishReason":null}]}`, chunkOf(`{"functionCall":{}}`, stop), `[DONE]`)
+	require.False(t, listen(t, chunkOf(`{"text":"a"}`, `,"finishReason":"FINISH_REASON_UNSPECIFIED"`)).ended, "no reason is none")
 	f("start finish END", nil, api.FinishContentFilter, `{"promptFeedback":{"blockReason":"SAFETY"},"modelVersion":"g","responseId":"r"}`)
 }
 
@@ -343,7 +351,7 @@ func ordered(t *testing.T, v any, paths []string) string {
 		var keys []string
 		for _, path := range paths {
 			for _, step := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' }) {
-				if _, ok := v[step]; ok && !contains(keys, step) {
+				if _, ok := v[step]; ok && !slices.Contains(keys, step) {
 					keys = append(keys, step)
 				}
 			}
@@ -370,15 +378,6 @@ func ordered(t *testing.T, v any, paths []string) string {
 	default:
 		return asJSON(t, v)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, have := range list {
-		if have == s {
-			return true
-		}
-	}
-	return false
 }
 
 func TestRecordedAnswersDecode(t *testing.T) {
@@ -519,5 +518,90 @@ func TestStreamIdentity(t *testing.T) {
 	f(chunkOf(`{"functionCall":{"name":"f","args":{"n":1e-7,"s":"\u2028\n"}},"thoughtSignature":"c2ln"}`), chunkOf(`{"functionCall":{"id":"x","name":"g","args":{}}},{"executableCode":{"code":"1"}},{"inlineData":{"mimeType":"image/png","data":"AAAA"}}`, stop))
 	for _, name := range []string{"google-reasoning-gemini3", "google-stream-tool-call-arguments", "google-vertex-stream-tool-call-arguments-nested.1"} {
 		f(recorded(t, name)...)
+	}
+}
+
+// Google repeats in each chunk what it said of its sources before.
+func TestDecodeStreamTellsASourceOnce(t *testing.T) {
+	grounding := func(chunks, supports string) string {
+		return `,"groundingMetadata":{"groundingChunks":[` + chunks + `],"groundingSupports":[` + supports + `]}`
+	}
+	one, two := `{"web":{"uri":"https://a","title":"A"}}`, `{"web":{"uri":"https://b","title":"B"}}`
+	first, second := `{"segment":{"endIndex":2},"groundingChunkIndices":[0]}`, `{"segment":{"startIndex":2,"endIndex":4},"groundingChunkIndices":[1]}`
+	h := listen(t, chunkOf(`{"text":"ab"}`, grounding(one, first)), chunkOf(`{"text":"cd"}`, grounding(one, first)),
+		chunkOf(``, grounding(one+","+two, first+","+second)), chunkOf(``, stop, grounding(one+","+two, first+","+second)))
+	require.True(t, h.ended)
+	var got []api.Citation
+	for _, part := range h.resp.Choices[0].Parts {
+		for _, c := range part.Citations {
+			got = append(got, api.Citation{URL: c.URL, Start: c.Start, End: c.End})
+		}
+	}
+	require.Equal(t, []api.Citation{{URL: "https://a", End: 2}, {URL: "https://b", Start: 2, End: 4}}, got)
+}
+
+// Without alt=sse a stream is one list, an answer at a time.
+func TestEncodeStreamAsAList(t *testing.T) {
+	f := func(want string, events ...*api.Event) {
+		t.Helper()
+		e := codec.NewArrayEncoder(&api.Request{Model: "mine"})
+		var out []byte
+		for _, ev := range events {
+			out = e.Encode(out, ev)
+		}
+		require.JSONEq(t, want, string(out))
+	}
+	start, part := &api.Event{Kind: api.Start, ID: "r"}, &api.Event{Kind: api.PartStart, Content: &api.Part{Kind: api.Text}}
+	delta, end := &api.Event{Kind: api.Delta, Text: api.Quote("Hi")}, &api.Event{Kind: api.End}
+	chunk := `{"candidates":[{"content":{"parts":[{"text":"Hi"}],"role":"model"},"index":0}],"modelVersion":"mine","responseId":"r"}`
+	f(`[`+chunk+`,`+chunk+`,{"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"finishReason":"STOP","index":0}],"modelVersion":"mine","responseId":"r"}]`,
+		start, part, delta, delta, end, end)
+	failed := &api.Event{Kind: api.ErrorEvent, Err: &api.Error{Status: 503, Message: "Oh."}}
+	f(`[`+chunk+`,{"error":{"code":503,"message":"Oh.","status":"UNAVAILABLE"}}]`, start, part, delta, failed, end)
+	f(`[{"error":{"code":503,"message":"Oh.","status":"UNAVAILABLE"}}]`, failed)
+}
+
+// A stream may be cut anywhere, within a character as well: what is told of it
+// is what came, and it is whole only with its reason to end.
+func TestDecodeStreamCutAtEveryByte(t *testing.T) {
+	var stream []byte
+	for _, data := range []string{
+		chunkOf(`{"text":"hm ü","thought":true}`), chunkOf(`{"text":"Grüße 😀\n"}`), chunkOf(`{"text":"\ud83d\ude00 all","thoughtSignature":"c2ln"}`),
+		chunkOf(`{"functionCall":{"name":"f","args":{"é":"ü"}}}`), chunkOf(``, stop),
+		`{"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":1}}`,
+	} {
+		stream = append(append(append(stream, "data: "...), data...), "\r\n\r\n"...)
+	}
+	finish := bytes.Index(stream, []byte(`"index":0}],"modelVersion":"g","responseId":"r"}`+"\r\n\r\ndata: {\"usage"))
+	require.Positive(t, finish)
+	hear := func(raw []byte) (texts []string, whole bool) {
+		d, reader := codec.NewStreamDecoder(), sse.NewReader(iotest.OneByteReader(bytes.NewReader(raw)))
+		var all api.Accumulator
+		for {
+			ev, err := reader.Next()
+			if err != nil || d.Decode(ev.Name, ev.Data, all.Add) != nil {
+				break
+			}
+		}
+		whole = d.Close(all.Add)
+		resp, ended := all.Response()
+		require.Equal(t, whole, ended)
+		for _, choice := range resp.Choices {
+			for _, part := range choice.Parts {
+				texts = append(texts, part.Text)
+			}
+		}
+		return texts, whole
+	}
+	full, whole := hear(stream)
+	require.True(t, whole)
+	require.Equal(t, []string{"hm ü", "Grüße 😀\n😀 all", ""}, full)
+	for cut := range stream {
+		texts, whole := hear(stream[:cut])
+		require.LessOrEqual(t, len(texts), len(full))
+		for i, text := range texts {
+			require.True(t, strings.HasPrefix(full[i], text) && utf8.ValidString(text), "cut after %d bytes: %q", cut, text)
+		}
+		require.False(t, whole && cut < finish, "cut after %d bytes", cut)
 	}
 }

@@ -22,7 +22,7 @@ func (d *decoder) tool(req *api.Request, raw json.RawMessage, path string) {
 		o.add(m.name, m.raw)
 		tool := api.Tool{Kind: api.OpaqueTool, Name: m.name, Raw: o.end(), Source: api.Gemini}
 		switch m.name {
-		case "googleSearch", "googleSearchRetrieval":
+		case "googleSearch", "googleSearchRetrieval", "enterpriseWebSearch":
 			search := d.object(m.raw, f.in(m.name))
 			tool.Kind, tool.Name = api.WebSearchTool, "web_search"
 			tool.Search = &api.WebSearch{BlockedDomains: search.texts("excludeDomains")}

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,17 +15,15 @@ import (
 func (e *encoder) tools(top *object) {
 	var out []byte
 	functions := e.functionDeclarations()
+	alone := functions != nil && !e.native && !e.model.mixes()
 	for i := range e.req.Tools {
 		tool := &e.req.Tools[i]
 		e.drop("cache_control", !absent(tool.Cache))
 		var raw []byte
-		switch tool.Kind {
-		case api.FunctionTool, api.CustomTool:
+		if isFunction(*tool) {
 			raw, functions = functions, nil
-		case api.WebSearchTool:
-			raw = e.search(tool)
-		case api.OpaqueTool:
-			raw = e.opaqueTool(tool)
+		} else {
+			raw = e.served(tool, alone)
 		}
 		if len(raw) > 0 {
 			out = append(append(out, ','), raw...)
@@ -34,6 +33,28 @@ func (e *encoder) tools(top *object) {
 		out[0] = '['
 		top.add("tools", append(out, ']'))
 	}
+}
+
+// served writes a tool that Google runs itself, unless functions have to stand
+// alone: a client can do without a search sooner than without its own tools.
+func (e *encoder) served(tool *api.Tool, alone bool) []byte {
+	if alone {
+		name := "web_search"
+		if tool.Kind != api.WebSearchTool {
+			name = "tools." + kindOfTool(tool)
+		}
+		e.drop(name, true)
+		return nil
+	}
+	var raw []byte
+	switch tool.Kind {
+	case api.WebSearchTool:
+		raw = e.search(tool)
+	case api.OpaqueTool:
+		raw = e.opaqueTool(tool)
+	}
+	e.mixed = e.mixed || raw != nil && !e.native && e.model.version != 0 && slices.ContainsFunc(e.req.Tools, isFunction)
+	return raw
 }
 
 func (e *encoder) functionDeclarations() []byte {
@@ -52,7 +73,10 @@ func (e *encoder) functionDeclarations() []byte {
 			out = append(out, tool.Raw...)
 			continue
 		}
-		e.drop("strict", tool.Strict != nil && *tool.Strict)
+		if tool.Strict != nil && *tool.Strict {
+			e.strict = e.model.validates()
+			e.drop("strict", !e.strict)
+		}
 		out = append(out, declaration(tool)...)
 	}
 	if len(out) == 0 {
@@ -62,6 +86,9 @@ func (e *encoder) functionDeclarations() []byte {
 	return append(append([]byte(`{"functionDeclarations":`), out...), `]}`...)
 }
 
+// declaration writes a function. Its schema goes to parametersJsonSchema, which
+// Google documents for all models that are served: the older parameters takes
+// types in capitals, no union beside anything else, and knows no maps.
 func declaration(tool *api.Tool) []byte {
 	var o object
 	o.text("name", tool.Name)
@@ -73,8 +100,20 @@ func declaration(tool *api.Tool) []byte {
 	}
 	o.optional("description", tool.Description)
 	if schema := reduceSchema(tool.Schema); hasArguments(schema) {
-		o.add("parametersJsonSchema", schema)
+		o.add("parametersJsonSchema", arguments(schema))
 	}
+	return o.end()
+}
+
+// arguments is a schema of arguments, which are an object whatever else is said:
+// some tools have nothing but a union at the root, where Google wants a type.
+func arguments(schema json.RawMessage) json.RawMessage {
+	if jsonscan.Member(schema, "type") != nil {
+		return schema
+	}
+	var o object
+	o.text("type", "object")
+	o.merge(schema)
 	return o.end()
 }
 
@@ -84,7 +123,7 @@ func hasArguments(schema json.RawMessage) bool {
 	it := jsonscan.Object(schema)
 	for it.Next() {
 		switch string(it.Key) {
-		case "type", "title", "description", "additionalProperties":
+		case "type", "title", "description":
 		case "properties", "required":
 			if !api.Empty(it.Value()) {
 				return true
@@ -135,26 +174,30 @@ func (e *encoder) opaqueTool(tool *api.Tool) []byte {
 	if tool.Source == api.Gemini {
 		return tool.Raw
 	}
-	kind, _ := jsonscan.String(jsonscan.Member(tool.Raw, "type"))
+	kind := kindOfTool(tool)
 	switch {
 	case strings.HasPrefix(kind, "code_execution"), kind == "code_interpreter":
 		return []byte(`{"codeExecution":{}}`)
 	case strings.HasPrefix(kind, "web_fetch"):
 		return []byte(`{"urlContext":{}}`)
 	}
-	if kind == "" {
-		kind = tool.Name
-	}
 	e.drop("tools."+kind, true)
 	return nil
 }
 
+func kindOfTool(tool *api.Tool) string {
+	if kind, _ := jsonscan.String(jsonscan.Member(tool.Raw, "type")); kind != "" {
+		return kind
+	}
+	return tool.Name
+}
+
 // maxName is the length of a function's name:
 // https://ai.google.dev/api/caching#FunctionDeclaration.
-const maxName = 64
+const maxName = 128
 
 func functionName(name string) bool {
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		c := name[i]
 		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 		if !letter && (i == 0 || c != '.' && c != ':' && c != '-' && (c < '0' || c > '9')) {

@@ -44,7 +44,7 @@ func candidate(raw []byte, signs *api.Signs) {
 	for it.Next() {
 		switch string(it.Key) {
 		case "finishReason":
-			if !api.Empty(it.Value()) {
+			if !api.Empty(it.Value()) && string(it.Value()) != `"`+unspecified+`"` {
 				signs.Content, signs.Finished = true, true
 			}
 		case "content":

@@ -79,8 +79,12 @@ type usage struct {
 	Input      *int64 `json:"input_tokens"`
 	Output     *int64 `json:"output_tokens"`
 	Total      *int64 `json:"total_tokens"`
-	// DeepSeek's name for what it read from its cache.
+	// DeepSeek's name for what it read from its cache, Moonshot's, and those of
+	// gateways in front of Anthropic.
 	CacheHit          int64   `json:"prompt_cache_hit_tokens"`
+	Cached            int64   `json:"cached_tokens"`
+	CacheRead         int64   `json:"cache_read_input_tokens"`
+	CacheCreation     int64   `json:"cache_creation_input_tokens"`
 	PromptDetails     details `json:"prompt_tokens_details"`
 	InputDetails      details `json:"input_tokens_details"`
 	CompletionDetails details `json:"completion_tokens_details"`
@@ -109,13 +113,22 @@ func Usage(raw []byte, before api.Usage) api.Usage {
 		// their total alone.
 		prompt = total
 	}
-	cached := max(u.PromptDetails.Cached, u.InputDetails.Cached, u.CacheHit)
-	written := max(u.PromptDetails.Written, u.InputDetails.Written)
+	cached := max(u.PromptDetails.Cached, u.InputDetails.Cached, u.CacheHit, u.Cached, u.CacheRead)
+	written := max(u.PromptDetails.Written, u.InputDetails.Written, u.CacheCreation)
 	reasoning := u.CompletionDetails.Reasoning + u.OutputDetails.Reasoning
-	// xAI leaves the reasoning out of completion_tokens, and only the total
-	// tells: https://docs.x.ai/docs/guides/reasoning.
-	if reasoning > 0 && total == prompt+completion+reasoning {
-		completion += reasoning
+	generates := u.Completion != nil || u.Output != nil
+	switch rest := total - prompt - completion; {
+	case rest <= 0 || !generates:
+	case rest == reasoning:
+		// xAI leaves the reasoning out of completion_tokens, and only the total
+		// tells: https://docs.x.ai/docs/guides/reasoning.
+		completion += rest
+	case rest == u.CacheRead+u.CacheCreation:
+		prompt += rest // counted as Anthropic does
+	case reasoning == 0:
+		// Google's compatible endpoint does not even say what it left out:
+		// https://github.com/mozilla-ai/any-llm/issues/1290.
+		completion, reasoning = completion+rest, rest
 	}
 	return api.Usage{
 		Input:      max(0, prompt-cached-written),

@@ -15,14 +15,14 @@ type Codec struct{}
 // vendor is whose opaque data stands in this format without a seal.
 const vendor = api.OpenAI
 
-// What stands before a signature of another vendor inside its seal, where it is
-// more than the signature of the reasoning that the item shows. Responses has a
-// place for such data in reasoning items only, while Gemini signs calls and texts
-// (https://ai.google.dev/gemini-api/docs/thought-signatures).
+// What stands before a signature inside its seal, where it is more than the
+// signature of the reasoning that the item shows. Responses has a place for such
+// data in reasoning items only, while Gemini signs calls and texts
+// (https://ai.google.dev/gemini-api/docs/thought-signatures): the item follows what
+// it is of, as a stream tells a signature last.
 const (
 	markRedacted = "redacted:" // the reasoning is encrypted altogether
-	markCall     = "call:"     // then the call's id and a colon: the signature is that call's
-	markNext     = "next:"     // it is that of the text in the next item
+	markCall     = "call:"     // then the call's id and a colon: it is that call's
 	markPrevious = "prev:"     // it is that of the text in the item before
 	markText     = "text:"     // it is that of an empty text
 )
@@ -34,12 +34,15 @@ func (Codec) DecodeError(status int, body []byte) api.Error {
 	if inner := jsonscan.Member(body, "error"); !api.Empty(inner) {
 		raw = inner
 	}
-	readError(raw, &e)
+	kind := readError(raw, &e)
+	if status < http.StatusBadRequest {
+		e.Status = statusOf(raw, kind)
+	}
 	if e.Message == "" {
 		e.Message = strings.TrimSpace(strings.ToValidUTF8(string(body), "\ufffd"))
 	}
 	if e.Message == "" {
-		e.Message = http.StatusText(status)
+		e.Message = http.StatusText(e.Status)
 	}
 	return e
 }
@@ -171,3 +174,5 @@ func statusFor(finish api.Finish, refused bool) (status, reason string) {
 	return "completed", ""
 }
 
+// Interface guard
+var _ api.Codec = Codec{}

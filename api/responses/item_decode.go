@@ -2,6 +2,7 @@ package responses
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -39,7 +40,7 @@ func decodeItem(raw json.RawMessage, answer bool) (item, error) {
 	case kind == "message", kind == "" && role != "":
 		return decodeMessage(raw, role, id)
 	case kind == "function_call", kind == "custom_tool_call":
-		return decodeCall(raw, kind == "custom_tool_call", id)
+		return decodeCall(raw, kind == "custom_tool_call", id, answer)
 	case (kind == "function_call_output" || kind == "custom_tool_call_output") && !answer:
 		return decodeResult(raw, kind == "custom_tool_call_output", id)
 	case kind == "reasoning":
@@ -72,6 +73,14 @@ func decodeMessage(raw json.RawMessage, role, id string) (item, error) {
 		}
 		return err
 	})
+	if it.role == api.RoleAssistant {
+		// Of a kind that nobody knows yet, and no item that could stand alone.
+		it.parts = slices.DeleteFunc(it.parts, func(p api.Part) bool { return p.Kind == api.Opaque })
+		if len(it.parts) == 0 && err == nil {
+			// OpenAI refuses reasoning whose message is missing, even an empty one.
+			return opaque(raw, id), nil
+		}
+	}
 	for i := range it.parts {
 		it.parts[i].ID = id
 	}
@@ -237,7 +246,7 @@ func decodeSound(raw json.RawMessage) (api.Part, error) {
 	return api.Part{Kind: api.Sound, Media: media}, err
 }
 
-func decodeCall(raw json.RawMessage, custom bool, id string) (item, error) {
+func decodeCall(raw json.RawMessage, custom bool, id string, answer bool) (item, error) {
 	call := &api.Call{Custom: custom}
 	var namespace string
 	err := members(raw, func(key string, value json.RawMessage) error {
@@ -265,6 +274,7 @@ func decodeCall(raw json.RawMessage, custom bool, id string) (item, error) {
 	}
 	switch {
 	case err != nil:
+	case answer: // what is missing can be made up, or is no reason to lose the rest
 	case call.ID == "":
 		err = in("call_id", expected("the call's id"))
 	case call.Name == "":
@@ -348,7 +358,7 @@ func (it *item) unseal(encrypted string) {
 	if it.signature == encrypted {
 		return
 	}
-	for _, mark := range []string{markRedacted, markCall, markNext, markPrevious, markText} {
+	for _, mark := range []string{markRedacted, markCall, markPrevious, markText} {
 		rest, ok := strings.CutPrefix(it.signature, mark)
 		if !ok {
 			continue

@@ -30,9 +30,7 @@ func (Codec) DecodeRequest(body []byte) (*api.Request, error) {
 type requestDecoder struct {
 	req          *api.Request
 	instructions *api.Message
-	calls        map[string]string   // a call's id → its tool's name
-	pending      map[string]api.Part // signatures that stand before their call, by its id
-	next         *api.Part           // a signature that stands before its text
+	calls        map[string]string // a call's id → its tool's name
 }
 
 func (d *requestDecoder) member(key string, value json.RawMessage) (err error) {
@@ -240,7 +238,7 @@ func (d *requestDecoder) add(raw json.RawMessage, it item) {
 		return
 	}
 	for i := range it.parts {
-		if part := &it.parts[i]; part.Kind != api.Opaque {
+		if part := &it.parts[i]; part.Kind != api.Opaque && it.mark != markText {
 			part.Raw, part.Source = raw, api.Responses
 			d.connect(part)
 		}
@@ -254,8 +252,7 @@ func (d *requestDecoder) add(raw json.RawMessage, it item) {
 	d.req.Messages = append(d.req.Messages, api.Message{Role: it.role, Parts: it.parts})
 }
 
-// connect gives a part what other items told of it: a result its tool's name, a
-// call or a text its signature.
+// connect gives a result the name of its tool.
 func (d *requestDecoder) connect(part *api.Part) {
 	switch part.Kind {
 	case api.ToolResult:
@@ -265,42 +262,26 @@ func (d *requestDecoder) connect(part *api.Part) {
 			d.calls = map[string]string{}
 		}
 		d.calls[part.Call.ID] = part.Call.Name
-		if signed, ok := d.pending[part.Call.ID]; ok {
-			part.Signature, part.Vendor = signed.Signature, signed.Vendor
-		}
-	case api.Text:
-		if d.next != nil {
-			part.Signature, part.Vendor = d.next.Signature, d.next.Vendor
-			d.next = nil
-		}
 	}
 }
 
-// attach takes the signature of another item, and gives the part that it comes
-// to itself, if it does.
+// attach gives a signature to the call or the text before it, of which it is. It
+// gives the part that is left to add: the empty text that has one of its own.
 func (d *requestDecoder) attach(it *item) []api.Part {
-	signed := api.Part{Kind: api.Text, Signature: it.signature, Vendor: it.vendor}
-	switch it.mark {
-	case markNext:
-		d.next = &signed
-		return nil
-	case markText:
-		return []api.Part{signed}
-	case markCall:
-		if d.pending == nil {
-			d.pending = map[string]api.Part{}
-		}
-		d.pending[it.call] = signed
+	if it.mark == markText {
+		return []api.Part{{Kind: api.Text, Signature: it.signature, Vendor: it.vendor}}
 	}
-	if n := len(d.req.Messages); n > 0 && d.req.Messages[n-1].Role == api.RoleAssistant {
-		parts := d.req.Messages[n-1].Parts
-		for i := len(parts) - 1; i >= 0; i-- {
-			part := &parts[i]
-			if it.mark == markCall && part.Kind == api.ToolCall && part.Call.ID == it.call ||
-				it.mark == markPrevious && part.Kind == api.Text {
-				part.Signature, part.Vendor = it.signature, it.vendor
-				break
-			}
+	n := len(d.req.Messages)
+	if n == 0 || d.req.Messages[n-1].Role != api.RoleAssistant {
+		return nil
+	}
+	parts := d.req.Messages[n-1].Parts
+	for i := len(parts) - 1; i >= 0; i-- {
+		part := &parts[i]
+		if it.mark == markCall && part.Kind == api.ToolCall && part.Call.ID == it.call ||
+			it.mark == markPrevious && part.Kind == api.Text {
+			part.Signature, part.Vendor = it.signature, it.vendor
+			break
 		}
 	}
 	return nil
