@@ -23,7 +23,7 @@ func toolInput(call *api.Call) string {
 	arguments := strings.TrimSpace(call.Arguments)
 	switch {
 	case call.Custom:
-		return string(append(memberText([]byte{'{'}, customInput, call.Arguments), '}'))
+		return api.WrapCustom(call.Arguments)
 	case arguments == "":
 		return `{}`
 	case arguments[0] == '{' && json.Valid([]byte(arguments)):

@@ -15,10 +15,8 @@ type Codec struct{}
 const vendor = api.Anthropic
 
 const (
-	// customInput is the member of a wrapped custom tool's input that holds
-	// its free text, and rawInput that of a call's input which is no object.
-	customInput = "input"
-	rawInput    = "_raw"
+	// rawInput is the member that holds a call's input which is no object.
+	rawInput = "_raw"
 
 	// jsonTool is the name of the tool that stands for structured output on
 	// models that have none of their own. Its call is the answer's text.

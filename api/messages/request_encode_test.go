@@ -176,7 +176,7 @@ func TestEncodeTools(t *testing.T) {
 	tool(api.Tool{Kind: api.FunctionTool, Name: "a", Schema: raw(`{"anyOf":[{"type":"object","properties":{"x":{"type":"string"}},"required":["x","y"]},{"$ref":"#/$defs/B"}],"$defs":{"B":{"properties":{"y":{"type":"null"}},"required":["y"]}}}`)},
 		`[{"name":"a","input_schema":{"type":"object","properties":{"x":{"type":"string"},"y":{"type":"null"}},"required":["y"],"$defs":{"B":{"properties":{"y":{"type":"null"}},"required":["y"]}}}}]`)
 	tool(api.Tool{Kind: api.CustomTool, Name: "patch", Description: "d", Grammar: raw(`{"type":"grammar","syntax":"lark","definition":"start: \"x\""}`)},
-		`[{"name":"patch","description":"d\n\nThe member `+"`input`"+` is free text that follows this lark grammar:\nstart: \"x\"","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}}]`)
+		`[{"name":"patch","description":"d\n\nThe input has to follow this lark grammar:\nstart: \"x\"","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}]`)
 	tool(api.Tool{Kind: api.WebSearchTool, Search: &api.WebSearch{AllowedDomains: []string{"a.org"}, BlockedDomains: []string{"b.org"}, MaxUses: 2, ContextSize: "low", Country: "CH"}},
 		`[{"type":"web_search_20250305","name":"web_search","max_uses":2,"allowed_domains":["a.org"],"user_location":{"type":"approximate","country":"CH"}}]`,
 		"tools[0].blocked_domains", "tools[0].search_context_size")

@@ -209,7 +209,7 @@ func (e *streamEncoder) openCall() {
 	e.waiting = false
 	e.openBlock()
 	if e.call.Custom {
-		e.piece("input_json_delta", "partial_json", []byte(`"{\"`+customInput+`\":\""`))
+		e.piece("input_json_delta", "partial_json", []byte(`"{\"`+api.CustomInput+`\":\""`))
 	}
 	if len(e.held) > 0 {
 		e.arguments(e.held)

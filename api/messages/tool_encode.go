@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
-	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // tools writes tools and tool_choice, the latter only beside the former:
@@ -56,8 +55,8 @@ func (e *requestEncoder) tool(tool *api.Tool, path string) []byte {
 		dst = optionalText(memberText(dst, "name", tool.Name), "description", tool.Description)
 		dst = e.schema(dst, tool)
 	case api.CustomTool:
-		dst = optionalText(memberText(dst, "name", tool.Name), "description", customDescription(tool))
-		dst = memberRaw(dst, "input_schema", `{"type":"object","properties":{"`+customInput+`":{"type":"string"}},"required":["`+customInput+`"]}`)
+		dst = optionalText(memberText(dst, "name", tool.Name), "description", api.CustomDescription(tool))
+		dst = memberRaw(dst, "input_schema", api.CustomSchema)
 	case api.WebSearchTool:
 		dst = e.search(dst, tool.Search, path)
 	default:
@@ -89,21 +88,6 @@ func (e *requestEncoder) schema(dst []byte, tool *api.Tool) []byte {
 		return memberRaw(dst, "strict", "true")
 	}
 	return memberRaw(dst, "input_schema", schema)
-}
-
-// customDescription tells the model what a grammar would have forced it to.
-func customDescription(tool *api.Tool) string {
-	var definition, syntax string
-	_ = text(jsonscan.Member(tool.Grammar, "definition"), &definition)
-	_ = text(jsonscan.Member(tool.Grammar, "syntax"), &syntax)
-	if definition == "" {
-		return tool.Description
-	}
-	rule := "The member `" + customInput + "` is free text that follows this " + syntax + " grammar:\n" + definition
-	if tool.Description == "" {
-		return rule
-	}
-	return tool.Description + "\n\n" + rule
 }
 
 func (e *requestEncoder) search(dst []byte, s *api.WebSearch, path string) []byte {
