@@ -108,8 +108,7 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 		ContentLength: body.size(),
 	}).WithContext(ctx)
 	if p.HeaderUp != nil {
-		req.Header = req.Header.Clone() // its values are shared, and are replaced in place
-		p.HeaderUp.ApplyTo(req.Header, replacerOf(x.r))
+		x.headerUp(p.HeaderUp, req)
 	}
 	return req
 }

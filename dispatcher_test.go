@@ -425,6 +425,28 @@ func TestHeaderUpWorksOnCopies(t *testing.T) {
 	}
 }
 
+// header_up reaches the Host, which net/http keeps beside the headers.
+func TestHeaderUpChangesTheHost(t *testing.T) {
+	hosts := make(chan string, 1)
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		hosts <- r.Host
+		says(200, chatAnswer)(w, r)
+	})
+	f := func(headerUp, want string) {
+		t.Helper()
+		g := newGateway(t, fmt.Sprintf("provider lab {\n base_url %s/v1\n %s\n}", p.URL, headerUp))
+		require.Equal(t, 200, post(t, serveGateway(t, g).URL+"/v1/chat/completions", `{"model":"lab/m"}`).status)
+		require.Equal(t, want, <-hosts)
+		require.Empty(t, p.last(t).header.Get("Host"))
+	}
+	own := strings.TrimPrefix(p.URL, "http://")
+	f("", own)
+	f("header_up X-Team research", own)
+	f("header_up Host llm.example.com", "llm.example.com")
+	f("header_up Host {http.request.method}.example.com", "POST.example.com")
+	f("header_up -Host", own)
+}
+
 func TestWhatAProviderSaysIsNotLost(t *testing.T) {
 	f := func(said, want string) {
 		t.Helper()
