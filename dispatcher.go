@@ -77,7 +77,7 @@ func (x *exchange) attempt(t *Target, failover *Failover) *failure {
 	}
 	defer res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return x.relayError(ctx, t, res, failover)
+		return x.relayError(ctx, t, res, failover, began)
 	}
 	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: watchers[x.op.api]()}
 	return a.relay()
@@ -161,7 +161,7 @@ func (x *exchange) logPlan(plan []*Target) {
 
 // relayError passes judgement on an answer that is no success, and gives the
 // client the ones that are its own business.
-func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response, failover *Failover) *failure {
+func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response, failover *Failover, began time.Time) *failure {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if err != nil && ctx.Err() != nil {
 		return x.failed(t, judgeError(ctx, err), err)
@@ -171,7 +171,7 @@ func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response
 		return x.failed(t, verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
-	t.state.succeeded()
+	t.state.succeeded(began)
 	body = x.errorBody(t, res, body)
 	header := x.w.Header()
 	copyAnswerHeader(header, res.Header)

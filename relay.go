@@ -326,7 +326,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
 	switch verdict {
 	case verdictServed:
-		t.state.succeeded()
+		t.state.succeeded(a.began)
 		t.state.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
