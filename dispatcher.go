@@ -90,8 +90,8 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 	p := t.Provider
 	at := p.endpoints[x.op.api]
 	body := x.req.rewrite(t, x.asksUsage(p))
-	open := body.reader()
-	reader, _ := open() // it is all in memory
+	x.sent = body.source()
+	reader, _ := x.sent.open() // it is all in memory
 	// The transport may write into the request's vars, and an attempt that
 	// was given up may still be doing so when the next one runs.
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
@@ -104,9 +104,9 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 		Header:        x.upstreamHeader(at),
 		Host:          at.base.Host,
 		Body:          reader,
-		GetBody:       open,
+		GetBody:       x.sent.open,
 		ContentLength: body.size(),
-	}).WithContext(ctx)
+	}).WithContext(x.sent.trace(ctx))
 	if p.HeaderUp != nil {
 		x.headerUp(p.HeaderUp, req)
 	}

@@ -80,6 +80,9 @@ func (a *answer) commit() error {
 	}
 	now := x.gateway.now()
 	x.committed = true
+	// Nobody else will be asked, and the stream may go on for an hour.
+	x.req.body = nil
+	x.sent.drop()
 	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
