@@ -79,7 +79,7 @@ func (x *exchange) attempt(t *Target, failover *Failover) *failure {
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return x.relayError(ctx, t, res, failover, began)
 	}
-	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: watchers[x.op.api]()}
+	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: x.newWatcher()}
 	return a.relay()
 }
 

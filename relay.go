@@ -1,11 +1,13 @@
 package plexus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +16,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/gemini"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/openai"
 	"github.com/caddy-plexus/plexus/api/sse"
 )
 
@@ -31,11 +35,13 @@ type answer struct {
 	content  time.Duration // since began, to the first content
 	events   int64         // that went to the client
 	finished bool          // as the model meant it to
+	closed   bool          // nothing of it can follow
 	failed   bool          // the provider says so
 }
 
 // maxHeld is how much of a stream, in bytes, is held back while waiting for its
-// first content. The opening events of every API are far smaller.
+// first content. The opening events of every API are far smaller, but for those
+// of Responses, which repeat the request: its size comes on top.
 const maxHeld = 1 << 20
 
 // maxWhole is how much of an answer, in bytes, is read before the client gets
@@ -47,13 +53,16 @@ const maxWhole = 4 << 20
 // else why the next target shall be asked.
 func (a *answer) relay() *failure {
 	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
+	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	switch {
 	case kind == "text/event-stream":
 		return a.relayStream()
 	case kind == "text/html":
 		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
-	case a.x.op.streams() || kind != "application/json" && !strings.HasSuffix(kind, "+json"):
+	case !isJSON:
 		return a.relayBytes(nil)
+	case a.x.op.streams():
+		return a.relayArray()
 	default:
 		return a.relayWhole()
 	}
@@ -135,7 +144,7 @@ func (a *answer) relayBytes(head []byte) *failure {
 		return a.fail(failure{reason: "empty answer", verdict: verdictInvalid})
 	case len(head) == 0:
 		return a.gone(err)
-	case failedArray(head):
+	case failedText(head):
 		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 	}
 	if err := a.commit(); err != nil {
@@ -176,11 +185,64 @@ func (a *answer) endBytes(err error) {
 	}
 }
 
-// failedArray recognises an error at the start of a stream of Gemini's that is
-// framed as a JSON array.
-func failedArray(head []byte) bool {
-	text := strings.TrimLeft(string(head[:min(len(head), 64)]), "[ \r\n\t{")
+// failedText recognises an error at the start of an answer that does not call
+// itself JSON.
+func failedText(head []byte) bool {
+	text := strings.TrimLeft(string(head[:min(len(head), 64)]), " \r\n\t{")
 	return strings.HasPrefix(text, `"error"`)
+}
+
+// relayArray passes on a stream of Gemini's that is framed as a JSON array. It
+// is held back up to its first content, as relayStream does with events.
+func (a *answer) relayArray() *failure {
+	var head []byte
+	buf := make([]byte, 32<<10)
+	limit, next := a.mayHold(), 0 // where the element begins that is not complete yet
+	for {
+		n, err := a.res.Body.Read(buf)
+		head = append(head, buf[:n]...)
+		if text := bytes.TrimLeft(head, " \r\n\t"); len(text) > 0 && text[0] != '[' {
+			a.res.Body = rejoined{io.MultiReader(bytes.NewReader(head), a.res.Body), a.res.Body}
+			return a.relayWhole() // it does not stream, whatever we asked for
+		}
+		for bytes.IndexByte(buf[:n], '}') >= 0 {
+			element, end := firstElement(head[next:])
+			if element == nil {
+				break
+			}
+			next += end
+			switch signs := a.watcher.Event(nil, element); {
+			case signs.Failed:
+				return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+			case signs.Content:
+				return a.relayBytes(head)
+			}
+		}
+		switch {
+		case err != nil:
+			return a.endedEarly(err)
+		case len(head) > limit:
+			return a.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
+		}
+	}
+}
+
+// rejoined is a body with what was read of it in front.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}
+
+// firstElement is the first object of a part of an array, and where it ends; nil
+// if it is not complete.
+func firstElement(part []byte) (element []byte, end int) {
+	rest := bytes.TrimLeft(part, "[, \r\n\t")
+	start := len(part) - len(rest)
+	array := jsonscan.Array(slices.Concat([]byte("["), rest))
+	if !array.Next() {
+		return nil, 0
+	}
+	return array.Value(), start + array.End - 1
 }
 
 // relayStream passes on server-sent events, each as it comes. What comes before
@@ -189,6 +251,7 @@ func failedArray(head []byte) bool {
 func (a *answer) relayStream() *failure {
 	reader := sse.NewReader(a.res.Body)
 	var held []byte
+	limit := a.mayHold()
 	for {
 		ev, err := reader.Next()
 		if err != nil {
@@ -198,12 +261,16 @@ func (a *answer) relayStream() *failure {
 		if f, bad := judgeEvent(ev, signs); bad {
 			return a.fail(f)
 		}
-		if !a.strips(signs) {
+		// A few keep-alives go along; nobody misses the others.
+		if !a.strips(signs) && (signs.Content || len(held) < keepAlives || !keepsAlive(ev)) {
 			held = append(held, ev.Raw...)
 			a.events++
 		}
-		if signs.Content || len(held) > maxHeld {
+		if signs.Content {
 			break
+		}
+		if len(held) > limit {
+			return a.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
 		}
 	}
 	if err := a.commit(); err != nil {
@@ -219,9 +286,22 @@ func (a *answer) relayStream() *failure {
 	return nil
 }
 
+// keepAlives is how much may be held, in bytes, for a keep-alive to be held too.
+const keepAlives = 64 << 10
+
+// keepsAlive tells whether an event is there for its own sake: a comment, or
+// Anthropic's ping.
+func keepsAlive(ev sse.Event) bool {
+	return ev.Data == nil || string(ev.Name) == "ping" || string(jsonscan.Member(ev.Data, "type")) == `"ping"`
+}
+
+// mayHold is how much is held back of this stream, in bytes.
+func (a *answer) mayHold() int { return maxHeld + 4*len(a.x.req.body) }
+
 func (a *answer) look(ev sse.Event) api.Signs {
 	signs := a.watcher.Event(ev.Name, ev.Data)
-	a.finished = a.finished || signs.Finished
+	a.finished = (a.finished || signs.Finished) && !signs.Reopened
+	a.closed = a.closed && !signs.Reopened || signs.Closed
 	a.failed = a.failed || signs.Failed
 	return signs
 }
@@ -263,19 +343,34 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 	}
 	for {
 		ev, err := reader.Next()
+		if err == nil && cutShort(ev) {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			a.ended(err)
 			return
 		}
-		if a.strips(a.look(ev)) {
+		signs := a.look(ev)
+		if a.strips(signs) {
 			continue
 		}
 		a.events++
-		if err := a.send(ev.Raw); err != nil {
+		raw := ev.Raw
+		if signs.Failed {
+			raw = a.target.Provider.redact(raw)
+		}
+		if err := a.send(raw); err != nil {
 			a.clientGone(err)
 			return
 		}
 	}
+}
+
+// cutShort tells whether an event is only the half of one, at which the stream
+// broke: what is sent after it, an error for one, would become a part of it.
+func cutShort(ev sse.Event) bool {
+	last := ev.Raw[len(ev.Raw)-1]
+	return last != '\n' && ev.Data != nil && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data)
 }
 
 // send writes bytes and sees to it that they leave.
@@ -291,12 +386,14 @@ func (a *answer) send(b []byte) error {
 
 // ended judges how the provider's stream ended. One that it left unfinished ends
 // with the error event of the client's API: never in silence, as if this were
-// all.
+// all. A finished one may end without the API's mark of the end, as some
+// servers do, but may not break off before it.
 func (a *answer) ended(err error) {
+	orderly := err == nil || errors.Is(err, io.EOF)
 	switch {
 	case a.failed:
 		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
-	case a.finished:
+	case a.finished && (orderly || a.closed):
 		a.conclude(verdictServed, nil, nil)
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)
@@ -338,4 +435,42 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	case verdictInvalid:
 		t.blame(0, now)
 	}
+}
+
+// newWatcher watches an answer to this request. Where an API's streams do not
+// say that they are over, the number of things that were asked for does.
+func (x *exchange) newWatcher() api.Watcher {
+	w := watchers[x.op.api]()
+	if !x.req.stream || x.req.boundary != "" {
+		return w
+	}
+	switch w := w.(type) {
+	case *gemini.Watcher:
+		config := member(x.req.body, "generationConfig", "generation_config")
+		w.Expected = number(member(config, "candidateCount", "candidate_count"))
+	case *openai.Watcher:
+		w.Expected = number(jsonscan.Member(x.req.body, "n"))
+	}
+	return w
+}
+
+// member is the first member that goes by one of two names: Gemini reads both
+// of its spellings.
+func member(object []byte, name, other string) []byte {
+	it := jsonscan.Object(object)
+	for it.Next() {
+		if string(it.Key) == name || string(it.Key) == other {
+			return it.Value()
+		}
+	}
+	return nil
+}
+
+// number is a small number, or 0.
+func number(raw []byte) int {
+	n, err := strconv.Atoi(string(raw))
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -68,7 +68,7 @@ func TestEventsOfAStream(t *testing.T) {
 	f(`{"type":"message_delta","delta":{"stop_reason":"refusal"},"usage":{"output_tokens":0}}`, ended)
 	f(`{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":5}}`, none)
 	f(`{"type":"message_delta","delta":{},"usage":{"output_tokens":5}}`, none)
-	f(`{"type":"message_stop"}`, api.Signs{Finished: true})
+	f(`{"type":"message_stop"}`, api.Signs{Finished: true, Closed: true})
 
 	f(`{"type":"event_of_tomorrow","content":"x"}`, none)
 	f(`{"type":7}`, none)
