@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -260,6 +262,36 @@ func TestClientGoneBeforeTheAnswer(t *testing.T) {
 	route, err := g.router.Resolve("fast")
 	require.NoError(t, err)
 	require.Zero(t, route.Targets[0].state.failures.Load(), "the client's leaving is not the target's fault")
+}
+
+// A client that leaves, before a whole answer or a stream's first content, is a
+// 499 in logs and metrics, and nobody's fault.
+func TestClientGoneIsA499(t *testing.T) {
+	f := func(body string, answer http.HandlerFunc) {
+		t.Helper()
+		ctx, leave := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			answer(w, r)
+			leave()
+			<-r.Context().Done()
+			close(left)
+		})
+		g, _ := inOrder(t, "open", p.URL)
+		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
+		req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+		got := httptest.NewRecorder()
+		require.NoError(t, (&Handler{Gateway: g}).ServeHTTP(got, req, nil))
+		<-left
+		require.Equal(t, 499, got.Code)
+		require.Empty(t, got.Body.String())
+		require.Zero(t, g.router.names["fast"].targets[0].state.failures.Load())
+	}
+	nothing := func(http.ResponseWriter, *http.Request) {}
+	f(askFast, nothing)
+	f(askFast, says(200, `{"choices":[`))
+	f(`{"model":"fast","stream":true}`, nothing)
+	f(`{"model":"fast","stream":true}`, streams(chatRole, ": keep-alive\n\n"))
 }
 
 func TestWhatTheProviderReceives(t *testing.T) {

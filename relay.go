@@ -449,7 +449,9 @@ func (x *exchange) newWatcher() api.Watcher {
 		config := member(x.req.body, "generationConfig", "generation_config")
 		w.Expected = number(member(config, "candidateCount", "candidate_count"))
 	case *openai.Watcher:
-		w.Expected = number(jsonscan.Member(x.req.body, "n"))
+		if x.op.api == api.Images {
+			w.Expected = number(jsonscan.Member(x.req.body, "n"))
+		}
 	}
 	return w
 }
