@@ -81,7 +81,7 @@ func TestEventsOfAStream(t *testing.T) {
 func TestTheTypeInsideTheDataDecides(t *testing.T) {
 	require.Equal(t, none, new(messages.Watcher).Event(nil, nil))
 	require.Equal(t, none, new(messages.Watcher).Event([]byte("message_stop"), []byte(`{"type":"ping"}`)))
-	require.Equal(t, api.Signs{Finished: true}, new(messages.Watcher).Event(nil, []byte(`{"type":"message_stop"}`)))
+	require.Equal(t, api.Signs{Finished: true, Closed: true}, new(messages.Watcher).Event(nil, []byte(`{"type":"message_stop"}`)))
 }
 
 func TestEventsThatReportAnError(t *testing.T) {
