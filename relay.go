@@ -1,13 +1,11 @@
 package plexus
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,9 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-plexus/plexus/api"
-	"github.com/caddy-plexus/plexus/api/gemini"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
-	"github.com/caddy-plexus/plexus/api/openai"
 	"github.com/caddy-plexus/plexus/api/sse"
 )
 
@@ -190,59 +186,6 @@ func (a *answer) endBytes(err error) {
 func failedText(head []byte) bool {
 	text := strings.TrimLeft(string(head[:min(len(head), 64)]), " \r\n\t{")
 	return strings.HasPrefix(text, `"error"`)
-}
-
-// relayArray passes on a stream of Gemini's that is framed as a JSON array. It
-// is held back up to its first content, as relayStream does with events.
-func (a *answer) relayArray() *failure {
-	var head []byte
-	buf := make([]byte, 32<<10)
-	limit, next := a.mayHold(), 0 // where the element begins that is not complete yet
-	for {
-		n, err := a.res.Body.Read(buf)
-		head = append(head, buf[:n]...)
-		if text := bytes.TrimLeft(head, " \r\n\t"); len(text) > 0 && text[0] != '[' {
-			a.res.Body = rejoined{io.MultiReader(bytes.NewReader(head), a.res.Body), a.res.Body}
-			return a.relayWhole() // it does not stream, whatever we asked for
-		}
-		for bytes.IndexByte(buf[:n], '}') >= 0 {
-			element, end := firstElement(head[next:])
-			if element == nil {
-				break
-			}
-			next += end
-			switch signs := a.watcher.Event(nil, element); {
-			case signs.Failed:
-				return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
-			case signs.Content:
-				return a.relayBytes(head)
-			}
-		}
-		switch {
-		case err != nil:
-			return a.endedEarly(err)
-		case len(head) > limit:
-			return a.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
-		}
-	}
-}
-
-// rejoined is a body with what was read of it in front.
-type rejoined struct {
-	io.Reader
-	io.Closer
-}
-
-// firstElement is the first object of a part of an array, and where it ends; nil
-// if it is not complete.
-func firstElement(part []byte) (element []byte, end int) {
-	rest := bytes.TrimLeft(part, "[, \r\n\t")
-	start := len(part) - len(rest)
-	array := jsonscan.Array(slices.Concat([]byte("["), rest))
-	if !array.Next() {
-		return nil, 0
-	}
-	return array.Value(), start + array.End - 1
 }
 
 // relayStream passes on server-sent events, each as it comes. What comes before
@@ -435,44 +378,4 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	case verdictInvalid:
 		t.blame(0, now)
 	}
-}
-
-// newWatcher watches an answer to this request. Where an API's streams do not
-// say that they are over, the number of things that were asked for does.
-func (x *exchange) newWatcher() api.Watcher {
-	w := watchers[x.op.api]()
-	if !x.req.stream || x.req.boundary != "" {
-		return w
-	}
-	switch w := w.(type) {
-	case *gemini.Watcher:
-		config := member(x.req.body, "generationConfig", "generation_config")
-		w.Expected = number(member(config, "candidateCount", "candidate_count"))
-	case *openai.Watcher:
-		if x.op.api == api.Images {
-			w.Expected = number(jsonscan.Member(x.req.body, "n"))
-		}
-	}
-	return w
-}
-
-// member is the first member that goes by one of two names: Gemini reads both
-// of its spellings.
-func member(object []byte, name, other string) []byte {
-	it := jsonscan.Object(object)
-	for it.Next() {
-		if string(it.Key) == name || string(it.Key) == other {
-			return it.Value()
-		}
-	}
-	return nil
-}
-
-// number is a small number, or 0.
-func number(raw []byte) int {
-	n, err := strconv.Atoi(string(raw))
-	if err != nil {
-		return 0
-	}
-	return n
 }
