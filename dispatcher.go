@@ -77,9 +77,9 @@ func (x *exchange) attempt(t *Target, failover *Failover) *failure {
 	}
 	defer res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return x.relayError(ctx, t, res, failover)
+		return x.relayError(ctx, t, res, failover, began)
 	}
-	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: watchers[x.op.api]()}
+	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: x.newWatcher()}
 	return a.relay()
 }
 
@@ -90,8 +90,8 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 	p := t.Provider
 	at := p.endpoints[x.op.api]
 	body := x.req.rewrite(t, x.asksUsage(p))
-	open := body.reader()
-	reader, _ := open() // it is all in memory
+	x.sent = body.source()
+	reader, _ := x.sent.open() // it is all in memory
 	// The transport may write into the request's vars, and an attempt that
 	// was given up may still be doing so when the next one runs.
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
@@ -104,12 +104,11 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 		Header:        x.upstreamHeader(at),
 		Host:          at.base.Host,
 		Body:          reader,
-		GetBody:       open,
+		GetBody:       x.sent.open,
 		ContentLength: body.size(),
-	}).WithContext(ctx)
+	}).WithContext(x.sent.trace(ctx))
 	if p.HeaderUp != nil {
-		req.Header = req.Header.Clone() // its values are shared, and are replaced in place
-		p.HeaderUp.ApplyTo(req.Header, replacerOf(x.r))
+		x.headerUp(p.HeaderUp, req)
 	}
 	return req
 }
@@ -162,7 +161,7 @@ func (x *exchange) logPlan(plan []*Target) {
 
 // relayError passes judgement on an answer that is no success, and gives the
 // client the ones that are its own business.
-func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response, failover *Failover) *failure {
+func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response, failover *Failover, began time.Time) *failure {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if err != nil && ctx.Err() != nil {
 		return x.failed(t, judgeError(ctx, err), err)
@@ -172,7 +171,7 @@ func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response
 		return x.failed(t, verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
-	t.state.succeeded()
+	t.state.succeeded(began)
 	body = x.errorBody(t, res, body)
 	header := x.w.Header()
 	copyAnswerHeader(header, res.Header)

@@ -6,10 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,7 +39,7 @@ func TestFailoverOnEachVerdict(t *testing.T) {
 	f := func(name string, bad http.HandlerFunc) {
 		t.Helper()
 		first := newProvider(t, bad)
-		_, url := inOrder(t, "failover {\n first_content 300ms\n}", first.URL, good.URL)
+		_, url := inOrder(t, "failover {\n first_content 300ms 300ms\n}", first.URL, good.URL)
 		got := post(t, url+"/v1/chat/completions", askFast)
 		require.Equal(t, 200, got.status, name)
 		require.Equal(t, chatAnswer, got.body, name)
@@ -160,7 +162,7 @@ func TestAllFailed(t *testing.T) {
 		for i, a := range answers {
 			urls[i] = newProvider(t, a).URL
 		}
-		_, url := inOrder(t, "failover {\n first_content 200ms\n on_status 422\n}", urls...)
+		_, url := inOrder(t, "failover {\n first_content 200ms 200ms\n on_status 422\n}", urls...)
 		got := post(t, url+"/v1/chat/completions", askFast)
 		require.Equal(t, want, got.status)
 		require.Contains(t, got.body, `"code":"all_targets_failed"`)
@@ -260,6 +262,36 @@ func TestClientGoneBeforeTheAnswer(t *testing.T) {
 	route, err := g.router.Resolve("fast")
 	require.NoError(t, err)
 	require.Zero(t, route.Targets[0].state.failures.Load(), "the client's leaving is not the target's fault")
+}
+
+// A client that leaves, before a whole answer or a stream's first content, is a
+// 499 in logs and metrics, and nobody's fault.
+func TestClientGoneIsA499(t *testing.T) {
+	f := func(body string, answer http.HandlerFunc) {
+		t.Helper()
+		ctx, leave := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			answer(w, r)
+			leave()
+			<-r.Context().Done()
+			close(left)
+		})
+		g, _ := inOrder(t, "open", p.URL)
+		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
+		req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+		got := httptest.NewRecorder()
+		require.NoError(t, (&Handler{Gateway: g}).ServeHTTP(got, req, nil))
+		<-left
+		require.Equal(t, 499, got.Code)
+		require.Empty(t, got.Body.String())
+		require.Zero(t, g.router.names["fast"].targets[0].state.failures.Load())
+	}
+	nothing := func(http.ResponseWriter, *http.Request) {}
+	f(askFast, nothing)
+	f(askFast, says(200, `{"choices":[`))
+	f(`{"model":"fast","stream":true}`, nothing)
+	f(`{"model":"fast","stream":true}`, streams(chatRole, ": keep-alive\n\n"))
 }
 
 func TestWhatTheProviderReceives(t *testing.T) {
@@ -423,6 +455,28 @@ func TestHeaderUpWorksOnCopies(t *testing.T) {
 		require.Equal(t, "Token sk-one", p.last(t).header.Get("Authorization"))
 		require.Equal(t, []string{"00-a", "more"}, p.last(t).header["Traceparent"])
 	}
+}
+
+// header_up reaches the Host, which net/http keeps beside the headers.
+func TestHeaderUpChangesTheHost(t *testing.T) {
+	hosts := make(chan string, 1)
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		hosts <- r.Host
+		says(200, chatAnswer)(w, r)
+	})
+	f := func(headerUp, want string) {
+		t.Helper()
+		g := newGateway(t, fmt.Sprintf("provider lab {\n base_url %s/v1\n %s\n}", p.URL, headerUp))
+		require.Equal(t, 200, post(t, serveGateway(t, g).URL+"/v1/chat/completions", `{"model":"lab/m"}`).status)
+		require.Equal(t, want, <-hosts)
+		require.Empty(t, p.last(t).header.Get("Host"))
+	}
+	own := strings.TrimPrefix(p.URL, "http://")
+	f("", own)
+	f("header_up X-Team research", own)
+	f("header_up Host llm.example.com", "llm.example.com")
+	f("header_up Host {http.request.method}.example.com", "POST.example.com")
+	f("header_up -Host", own)
 }
 
 func TestWhatAProviderSaysIsNotLost(t *testing.T) {

@@ -37,6 +37,7 @@ type exchange struct {
 	committed    bool
 	err          *Error
 
+	sent    *source    // the body, as the latest target gets it
 	targets [8]*Target // room for the plan
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/caddy-plexus/plexus/api"
 )
@@ -73,6 +74,20 @@ func (x *exchange) upstreamHeader(at *endpoint) http.Header {
 		header[at.header] = at.value
 	}
 	return header
+}
+
+// headerUp applies the provider's header_up. The Host, which net/http keeps
+// beside the headers, is one of them, as in reverse_proxy.
+func (x *exchange) headerUp(ops *headers.HeaderOps, req *http.Request) {
+	header := req.Header.Clone() // its values are shared, and are replaced in place
+	header["Host"] = []string{req.Host}
+	ops.ApplyTo(header, replacerOf(x.r))
+	req.Host = ""
+	if hosts := header["Host"]; len(hosts) > 0 {
+		req.Host = hosts[len(hosts)-1]
+	}
+	delete(header, "Host")
+	req.Header = header
 }
 
 // copyAnswerHeader gives the client what it may see of a provider's header.

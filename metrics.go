@@ -127,12 +127,14 @@ func (x *exchange) outcome() string {
 
 // outputRate is the speed of an answer in tokens per second, where it can be
 // told: of a stream from its first content on, of a whole answer over all the
-// time that it took.
+// time that it took. Of one that came almost at once, as from a cache or a buffer
+// on the way, the speed is that of the network.
 func outputRate(tokens int64, took, firstContent time.Duration, stream bool) (float64, bool) {
 	if stream {
 		took -= firstContent
 	}
-	if tokens < 2 || took <= 0 {
+	const least = 50 * time.Millisecond
+	if tokens < 2 || took < least {
 		return 0, false
 	}
 	return float64(tokens) / took.Seconds(), true

@@ -58,8 +58,10 @@ type Failover struct {
 	// How long a target has until the first content of a stream: text,
 	// reasoning or a tool call, not just a sign of life. Default: `60s`.
 	FirstContent caddy.Duration `json:"first_content,omitempty"`
-	// How long a target has until an answer that is not a stream begins.
-	// Default: first_content where that is set, else `10m`.
+	// How long a target has for an answer that is not a stream, to its end; of
+	// audio, and of answers above 4 MiB, to its beginning. It takes nothing
+	// from first_content: a whole answer takes as long as all of a stream.
+	// Default: `10m`.
 	Answer caddy.Duration `json:"answer,omitempty"`
 	// Statuses of a provider that send a request to the next target, beside
 	// those that always do: 401, 402, 403, 408, 409, 425, 429, all of 5xx, and
@@ -103,9 +105,6 @@ func (f *Failover) over(base *Failover) Failover {
 		}
 		if out.Answer == 0 {
 			out.Answer = from.Answer
-			if from.Answer == 0 && out.FirstContent == 0 {
-				out.Answer = from.FirstContent
-			}
 		}
 		if out.FirstContent == 0 {
 			out.FirstContent = from.FirstContent

@@ -31,11 +31,13 @@ type answer struct {
 	content  time.Duration // since began, to the first content
 	events   int64         // that went to the client
 	finished bool          // as the model meant it to
+	closed   bool          // nothing of it can follow
 	failed   bool          // the provider says so
 }
 
 // maxHeld is how much of a stream, in bytes, is held back while waiting for its
-// first content. The opening events of every API are far smaller.
+// first content. The opening events of every API are far smaller, but for those
+// of Responses, which repeat the request: its size comes on top.
 const maxHeld = 1 << 20
 
 // maxWhole is how much of an answer, in bytes, is read before the client gets
@@ -47,13 +49,16 @@ const maxWhole = 4 << 20
 // else why the next target shall be asked.
 func (a *answer) relay() *failure {
 	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
+	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	switch {
 	case kind == "text/event-stream":
 		return a.relayStream()
 	case kind == "text/html":
 		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
-	case a.x.op.streams() || kind != "application/json" && !strings.HasSuffix(kind, "+json"):
+	case !isJSON:
 		return a.relayBytes(nil)
+	case a.x.op.streams():
+		return a.relayArray()
 	default:
 		return a.relayWhole()
 	}
@@ -80,6 +85,9 @@ func (a *answer) commit() error {
 	}
 	now := x.gateway.now()
 	x.committed = true
+	// Nobody else will be asked, and the stream may go on for an hour.
+	x.req.body = nil
+	x.sent.drop()
 	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
@@ -132,7 +140,7 @@ func (a *answer) relayBytes(head []byte) *failure {
 		return a.fail(failure{reason: "empty answer", verdict: verdictInvalid})
 	case len(head) == 0:
 		return a.gone(err)
-	case failedArray(head):
+	case failedText(head):
 		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 	}
 	if err := a.commit(); err != nil {
@@ -173,10 +181,10 @@ func (a *answer) endBytes(err error) {
 	}
 }
 
-// failedArray recognises an error at the start of a stream of Gemini's that is
-// framed as a JSON array.
-func failedArray(head []byte) bool {
-	text := strings.TrimLeft(string(head[:min(len(head), 64)]), "[ \r\n\t{")
+// failedText recognises an error at the start of an answer that does not call
+// itself JSON.
+func failedText(head []byte) bool {
+	text := strings.TrimLeft(string(head[:min(len(head), 64)]), " \r\n\t{")
 	return strings.HasPrefix(text, `"error"`)
 }
 
@@ -186,6 +194,7 @@ func failedArray(head []byte) bool {
 func (a *answer) relayStream() *failure {
 	reader := sse.NewReader(a.res.Body)
 	var held []byte
+	limit := a.mayHold()
 	for {
 		ev, err := reader.Next()
 		if err != nil {
@@ -195,12 +204,16 @@ func (a *answer) relayStream() *failure {
 		if f, bad := judgeEvent(ev, signs); bad {
 			return a.fail(f)
 		}
-		if !a.strips(signs) {
+		// A few keep-alives go along; nobody misses the others.
+		if !a.strips(signs) && (signs.Content || len(held) < keepAlives || !keepsAlive(ev)) {
 			held = append(held, ev.Raw...)
 			a.events++
 		}
-		if signs.Content || len(held) > maxHeld {
+		if signs.Content {
 			break
+		}
+		if len(held) > limit {
+			return a.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
 		}
 	}
 	if err := a.commit(); err != nil {
@@ -216,9 +229,22 @@ func (a *answer) relayStream() *failure {
 	return nil
 }
 
+// keepAlives is how much may be held, in bytes, for a keep-alive to be held too.
+const keepAlives = 64 << 10
+
+// keepsAlive tells whether an event is there for its own sake: a comment, or
+// Anthropic's ping.
+func keepsAlive(ev sse.Event) bool {
+	return ev.Data == nil || string(ev.Name) == "ping" || string(jsonscan.Member(ev.Data, "type")) == `"ping"`
+}
+
+// mayHold is how much is held back of this stream, in bytes.
+func (a *answer) mayHold() int { return maxHeld + 4*len(a.x.req.body) }
+
 func (a *answer) look(ev sse.Event) api.Signs {
 	signs := a.watcher.Event(ev.Name, ev.Data)
-	a.finished = a.finished || signs.Finished
+	a.finished = (a.finished || signs.Finished) && !signs.Reopened
+	a.closed = a.closed && !signs.Reopened || signs.Closed
 	a.failed = a.failed || signs.Failed
 	return signs
 }
@@ -260,19 +286,34 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 	}
 	for {
 		ev, err := reader.Next()
+		if err == nil && cutShort(ev) {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			a.ended(err)
 			return
 		}
-		if a.strips(a.look(ev)) {
+		signs := a.look(ev)
+		if a.strips(signs) {
 			continue
 		}
 		a.events++
-		if err := a.send(ev.Raw); err != nil {
+		raw := ev.Raw
+		if signs.Failed {
+			raw = a.target.Provider.redact(raw)
+		}
+		if err := a.send(raw); err != nil {
 			a.clientGone(err)
 			return
 		}
 	}
+}
+
+// cutShort tells whether an event is only the half of one, at which the stream
+// broke: what is sent after it, an error for one, would become a part of it.
+func cutShort(ev sse.Event) bool {
+	last := ev.Raw[len(ev.Raw)-1]
+	return last != '\n' && ev.Data != nil && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data)
 }
 
 // send writes bytes and sees to it that they leave.
@@ -288,12 +329,14 @@ func (a *answer) send(b []byte) error {
 
 // ended judges how the provider's stream ended. One that it left unfinished ends
 // with the error event of the client's API: never in silence, as if this were
-// all.
+// all. A finished one may end without the API's mark of the end, as some
+// servers do, but may not break off before it.
 func (a *answer) ended(err error) {
+	orderly := err == nil || errors.Is(err, io.EOF)
 	switch {
 	case a.failed:
 		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
-	case a.finished:
+	case a.finished && (orderly || a.closed):
 		a.conclude(verdictServed, nil, nil)
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)
@@ -326,7 +369,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
 	switch verdict {
 	case verdictServed:
-		t.state.succeeded()
+		t.state.succeeded(a.began)
 		t.state.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,15 +162,127 @@ func TestOddEndsAreEnds(t *testing.T) {
 	f(chatHello, "event: surprise\ndata: {\"new\":1}\n\n", chatStop, chatDone)
 }
 
-// Of two answers asked for with n one has not ended.
-func TestOneOfTwoAnswersBreaksOff(t *testing.T) {
-	p := newProvider(t, streams(
-		`data: {"choices":[{"index":0,"delta":{"content":"A"}}]}`+"\n\n",
-		`data: {"choices":[{"index":1,"delta":{"content":"B"}}]}`+"\n\n",
-		`data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`+"\n\n",
-	))
+// An answer of several choices is complete when all that began have ended, in
+// whichever order they come.
+func TestOneOfTwoChoicesBreaksOff(t *testing.T) {
+	f := func(path, body string, whole bool, events ...string) {
+		t.Helper()
+		for i := range events {
+			events[i] = "data: " + events[i] + "\n\n"
+		}
+		sent := strings.Join(events, "")
+		p := newProvider(t, streams(events...))
+		_, url := inOrder(t, "", p.URL)
+		got := post(t, url+path, body)
+		require.NoError(t, got.err)
+		require.Equal(t, sent, got.body[:len(sent)])
+		require.Equal(t, whole, got.body == sent, got.body)
+	}
+	const chat, twoChats = "/v1/chat/completions", `{"model":"fast","stream":true,"n":2,"stream_options":{"include_usage":true}}`
+	const (
+		chatA, chatB = `{"choices":[{"index":0,"delta":{"content":"A"}}]}`, `{"choices":[{"index":1,"delta":{"content":"B"}}]}`
+		endA, endB   = `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, `{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}`
+		usage        = `{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}`
+	)
+	f(chat, twoChats, false, chatA, chatB, endA)
+	f(chat, twoChats, false, chatA, endA, chatB)
+	f(chat, twoChats, false, chatA, endA, `{"choices":[{"index":1,"delta":{"role":"assistant"}}]}`)
+	f(chat, twoChats, true, chatA, endA, chatB, endB)
+	f(chat, twoChats, true, chatA, chatB, endB, endA, usage)
+	f(chat, twoChats, false, `{"choices":[{"index":10,"delta":{"content":"A"}}]}`, chatA, endA)
+
+	const text, twoTexts = "/v1/completions", `{"model":"fast","stream":true,"n":2,"prompt":"x"}`
+	const (
+		textA, textB = `{"choices":[{"index":0,"text":"A"}]}`, `{"choices":[{"index":1,"text":"B"}]}`
+		stopA, stopB = `{"choices":[{"index":0,"text":"","finish_reason":"stop"}]}`, `{"choices":[{"index":1,"text":"","finish_reason":"stop"}]}`
+	)
+	f(text, twoTexts, false, textA, textB, stopA)
+	f(text, twoTexts, false, textA, stopA, textB)
+	f(text, twoTexts, true, textA, textB, stopA, stopB)
+
+	const gemini, twoCandidates = "/v1beta/models/fast:streamGenerateContent?alt=sse", `{"contents":[],"generationConfig":{"candidateCount":2}}`
+	const (
+		partA, partB = `{"candidates":[{"content":{"parts":[{"text":"A"}]}}]}`, `{"candidates":[{"index":1,"content":{"parts":[{"text":"B"}]}}]}`
+		lastA, lastB = `{"candidates":[{"finishReason":"STOP"}]}`, `{"candidates":[{"index":1,"finishReason":"STOP"}]}`
+	)
+	f(gemini, twoCandidates, false, partA, partB, lastA)
+	f(gemini, twoCandidates, false, partA, lastA, partB)
+	f(gemini, twoCandidates, true, partA, partB, lastB, lastA)
+}
+
+// A connection that breaks is the end of a stream only after the API's own mark
+// of the end: until then more may have been on its way.
+func TestResetsAroundTheEnd(t *testing.T) {
+	f := func(path, body string, whole bool, sent string) {
+		t.Helper()
+		p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			streams(sent)(w, r)
+			panic(http.ErrAbortHandler)
+		})
+		_, url := inOrder(t, "stream_usage off", p.URL)
+		got := post(t, url+path, body)
+		require.NoError(t, got.err)
+		require.Equal(t, sent, got.body[:len(sent)])
+		require.Equal(t, whole, got.body == sent, got.body)
+	}
+	const ask = `{"model":"fast","stream":true}`
+	f("/v1/chat/completions", ask, false, chatHello+chatStop)
+	f("/v1/chat/completions", ask, false, chatHello+chatStop+chatUsage)
+	f("/v1/chat/completions", ask, true, chatHello+chatStop+chatUsage+chatDone)
+	f("/v1/completions", ask, false, `data: {"choices":[{"index":0,"text":"A","finish_reason":"stop"}]}`+"\n\n")
+	f("/v1/completions", ask, true, `data: {"choices":[{"index":0,"text":"A","finish_reason":"stop"}]}`+"\n\n"+chatDone)
+	const stopReason = `data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}}` + "\n\n"
+	f("/v1/messages", ask, false, stopReason)
+	f("/v1/messages", ask, true, stopReason+`data: {"type":"message_stop"}`+"\n\n")
+	f("/v1/responses", ask, false, `data: {"type":"response.output_text.delta","delta":"Hi"}`+"\n\n")
+	f("/v1/responses", ask, true, `data: {"type":"response.completed","response":{}}`+"\n\n")
+	// Gemini has no such mark: all candidates that were asked for must have ended.
+	const geminiPath, geminiLast = "/v1beta/models/fast:streamGenerateContent?alt=sse", `data: {"candidates":[{"content":{"parts":[{"text":"A"}]},"finishReason":"STOP"}]}` + "\n\n"
+	f(geminiPath, `{"contents":[]}`, true, geminiLast)
+	f(geminiPath, `{"contents":[],"generationConfig":{"candidateCount":2}}`, false, geminiLast)
+	f(geminiPath, `{"contents":[],"generation_config":{"candidate_count":2}}`, false, geminiLast)
+	f("/v1/images/generations", ask, true, `data: {"type":"image_generation.completed","b64_json":"AA=="}`+"\n\n")
+	f("/v1/images/generations", `{"model":"fast","stream":true,"n":2}`, false, `data: {"type":"image_generation.completed","b64_json":"AA=="}`+"\n\n")
+}
+
+// Half an event at the end is not passed on: the error after it would become a
+// part of it.
+func TestHalfAnEvent(t *testing.T) {
+	p := newProvider(t, streams(chatHello, `data: {"choices":[{"index":0,"delta":{"content":"wor`))
 	_, url := inOrder(t, "", p.URL)
-	require.Contains(t, post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true,"n":2}`).body, `"code":"stream_broken"`)
+	got := post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true}`)
+	rest, found := strings.CutPrefix(got.body, chatHello)
+	require.True(t, found)
+	require.True(t, strings.HasPrefix(rest, `data: {"error":`), rest)
+}
+
+// Keep-alives are no content, however many there are.
+func TestKeepAlivesDoNotCommit(t *testing.T) {
+	good := newProvider(t, streams(chatHello, chatStop, chatDone))
+	f := func(filler, after, want string) {
+		t.Helper()
+		bad := newProvider(t, streams(chatRole, strings.Repeat(filler, maxHeld/len(filler)+100), after))
+		_, url := inOrder(t, "", bad.URL, good.URL)
+		got := post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true}`)
+		require.Equal(t, want, got.header.Get("X-Plexus-Attempts"), filler)
+		require.True(t, strings.HasSuffix(got.body, chatHello+chatStop+chatDone))
+	}
+	const comment, ping, empty = ": keep-alive\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n", "data: {\"choices\":[]}\n\n"
+	f(comment, chatFailed, "2")
+	f(ping, chatFailed, "2")
+	f(empty, chatFailed, "2")
+	f(comment, chatHello+chatStop+chatDone, "1")
+	f(ping, chatHello+chatStop+chatDone, "1")
+	f(empty, chatHello+chatStop+chatDone, "2")
+}
+
+// A credential that a provider quotes in an error after the first content goes
+// nowhere.
+func TestErrorsInsideAStreamAreRedacted(t *testing.T) {
+	p := newProvider(t, streams(chatHello, `data: {"error":{"message":"bad key sk-upstream-secret"}}`+"\n\n"))
+	g := newGateway(t, fmt.Sprintf("provider lab {\n base_url %s/v1\n api_key sk-upstream-secret\n}", p.URL))
+	got := post(t, serveGateway(t, g).URL+"/v1/chat/completions", `{"model":"lab/m","stream":true}`)
+	require.Equal(t, chatHello+`data: {"error":{"message":"bad key REDACTED"}}`+"\n\n", got.body)
 }
 
 func TestUsageOfStreams(t *testing.T) {
@@ -218,7 +331,37 @@ func TestGeminiArrays(t *testing.T) {
 	got := post(t, url+"/v1beta/models/fast:streamGenerateContent", `{"contents":[]}`)
 	require.Equal(t, array, got.body)
 	require.Equal(t, "2", got.header.Get("X-Plexus-Attempts"))
+
+	f := func(answer http.HandlerFunc, want string) {
+		t.Helper()
+		first := newProvider(t, answer)
+		_, url := inOrder(t, "", first.URL, good.URL)
+		got := post(t, url+"/v1beta/models/fast:streamGenerateContent", `{"contents":[]}`)
+		require.NoError(t, got.err)
+		require.Equal(t, want, got.header.Get("X-Plexus-Attempts"))
+		require.True(t, strings.HasSuffix(got.body, array[1:]), got.body)
+	}
+	pieces := func(parts ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			streams(parts...)(typed{w}, r)
+		}
+	}
+	f(pieces("[", `{"error":{"code":503}}]`), "2")
+	f(pieces("[", "{\n", ` "err`, `or": {"code":503}}`, "]"), "2")
+	f(pieces(`[{"usageMetadata":{"promptTokenCount":1}}`, ",\r\n", `{"error":{"code":503}}]`), "2")
+	f(pieces(`[{"note":"}",`, `"error":{"code":503}}]`), "2")
+	f(pieces(`[`), "2")
+	f(pieces(`{`, `"error":{"code":503}}`), "2")
+	f(pieces("[", array[1:9], array[9:]), "1")
+	f(pieces(`[{"usageMetadata":{"promptTokenCount":1}}`, ",", array[1:]), "1")
 }
+
+// typed keeps the Content-Type that was set before.
+type typed struct{ http.ResponseWriter }
+
+func (w typed) Header() http.Header         { return http.Header{} }
+func (w typed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func TestLargeAnswers(t *testing.T) {
 	large := `{"object":"list","data":[{"embedding":[` + strings.Repeat("0.12345678,", 600_000) + `0]}],"usage":{"prompt_tokens":3,"total_tokens":3}}`
@@ -258,6 +401,9 @@ func TestAbortReachesTheProvider(t *testing.T) {
 func TestLearning(t *testing.T) {
 	p := newProvider(t, streams(chatRole, chatHello, chatStop, chatUsage, chatDone))
 	g, url := inOrder(t, "", p.URL)
+	var looks atomic.Int64
+	t0 := time.Now()
+	g.now = func() time.Time { return t0.Add(time.Duration(looks.Add(1)) * 100 * time.Millisecond) }
 	post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true}`)
 	route, err := g.router.Resolve("fast")
 	require.NoError(t, err)
@@ -269,6 +415,60 @@ func TestLearning(t *testing.T) {
 	rate, known := route.Targets[0].OutputRate(time.Now())
 	require.True(t, known)
 	require.Positive(t, rate)
+}
+
+// A stream that comes all at once, as from a cache, tells no speed.
+func TestOutputRate(t *testing.T) {
+	f := func(tokens int64, took, first time.Duration, stream bool, want float64) {
+		t.Helper()
+		rate, known := outputRate(tokens, took, first, stream)
+		require.Equal(t, want > 0, known)
+		require.InDelta(t, want, rate, 1e-9)
+	}
+	f(100, 2*time.Second, time.Second, true, 100)
+	f(100, 2*time.Second, time.Second, false, 50)
+	f(100, time.Second+time.Microsecond, time.Second, true, 0)
+	f(100, time.Second, time.Second, true, 0)
+	f(100, time.Microsecond, 0, false, 0)
+	f(1, 2*time.Second, time.Second, true, 0)
+	f(0, 2*time.Second, time.Second, true, 0)
+}
+
+// A stream that began before its target failed says nothing of what came after.
+func TestAnOldStreamForgivesNothingNew(t *testing.T) {
+	last := make(chan struct{})
+	var p *provider
+	p = newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if p.count() > 1 {
+			says(503, "")(w, r)
+			return
+		}
+		streams(chatHello)(w, r)
+		<-last
+		streams(chatStop, chatDone)(w, r)
+	})
+	g := newGateway(t, fmt.Sprintf("provider lab {\n base_url %s/v1\n}\nmodel fast {\n target lab m\n}", p.URL))
+	url := serveGateway(t, g).URL
+	old := make(chan string)
+	go func() {
+		res, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"fast","stream":true}`))
+		if err != nil {
+			close(old)
+			return
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		old <- string(body)
+	}()
+	awaits(t, "the stream begins", func() bool { return p.count() == 1 })
+	require.Equal(t, 502, post(t, url+"/v1/chat/completions", askFast).status)
+	state := g.router.names["fast"].targets[0].state
+	require.True(t, state.cooling(time.Now()))
+	close(last)
+	require.Equal(t, chatHello+chatStop+chatDone, <-old)
+	awaits(t, "the stream is over", func() bool { _, known := g.router.names["fast"].targets[0].FirstContent(time.Now()); return known })
+	require.True(t, state.cooling(time.Now()))
+	require.EqualValues(t, 1, state.failures.Load())
 }
 
 func TestEventsAreWatchedInEveryAPI(t *testing.T) {

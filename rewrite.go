@@ -3,7 +3,6 @@ package plexus
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"slices"
 	"strings"
 
@@ -126,18 +125,3 @@ func (p pieces) size() (n int64) {
 // copied is the size in bytes up to which a body is put together: net/http sends
 // what it knows to be in memory in one go with the header.
 const copied = 64 << 10
-
-// reader makes what opens the body, as often as it is wanted.
-func (p pieces) reader() func() (io.ReadCloser, error) {
-	if p.size() <= copied {
-		whole := slices.Concat(p...)
-		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(whole)), nil }
-	}
-	return func() (io.ReadCloser, error) {
-		readers := make([]io.Reader, len(p))
-		for i, piece := range p {
-			readers[i] = bytes.NewReader(piece)
-		}
-		return io.NopCloser(io.MultiReader(readers...)), nil
-	}
-}

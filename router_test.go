@@ -257,9 +257,9 @@ func TestCoolingTargets(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"a/one", "b/two"}, got, "a hiccup of all is no reason to refuse")
 
-	b.state.succeeded()
+	b.state.succeeded(now)
 	b.blame(25*time.Second, now)
-	a.state.succeeded()
+	a.state.succeeded(now)
 	a.blame(30*time.Second, now)
 	_, err = plan(0)
 	require.ErrorIs(t, err, ErrAllTargetsCoolingDown)

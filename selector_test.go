@@ -246,7 +246,9 @@ func TestFailuresTogetherCountOnce(t *testing.T) {
 	require.False(t, s.cooling(t0.Add(10*time.Second)))
 	s.failed(&Cooldown{Off: true}, 0, t0.Add(time.Minute))
 	require.EqualValues(t, 1, s.failures.Load())
-	s.succeeded()
+	s.succeeded(t0.Add(-time.Nanosecond))
+	require.EqualValues(t, 1, s.failures.Load(), "what began before the failure does not forgive it")
+	s.succeeded(t0)
 	require.Zero(t, s.failures.Load())
 }
 

@@ -22,6 +22,7 @@ var rotations = caddy.NewUsagePool()
 type targetState struct {
 	coolUntil atomic.Int64 // Unix time in nanoseconds; 0 when it is not cooling down
 	failures  atomic.Int64 // in a row
+	failedAt  atomic.Int64 // Unix time in nanoseconds of the latest of them
 	told      atomic.Bool  // whether the provider itself said how long to stay away
 	explored  atomic.Int64 // Unix time in nanoseconds of the latest exploration
 
@@ -120,9 +121,12 @@ func (c *Cooldown) pause(failures int64, retryAfter time.Duration) time.Duration
 // failed notes a failure that is the target's fault. Requests that were under
 // way together fail together; they count as one.
 func (s *targetState) failed(c *Cooldown, retryAfter time.Duration, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if c != nil && c.Off || s.cooling(now) {
 		return
 	}
+	s.failedAt.Store(now.UnixNano())
 	s.told.Store(retryAfter > 0)
 	s.coolUntil.Store(now.Add(c.pause(s.failures.Add(1), retryAfter)).UnixNano())
 }
@@ -135,9 +139,15 @@ func (t *Target) blame(retryAfter time.Duration, now time.Time) {
 	}
 }
 
-// succeeded forgives what was before.
-func (s *targetState) succeeded() {
-	if s.failures.Load() > 0 {
+// succeeded forgives what was before the attempt that succeeded began: a long
+// stream that ends well says nothing of failures since.
+func (s *targetState) succeeded(began time.Time) {
+	if s.failures.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if began.UnixNano() >= s.failedAt.Load() {
 		s.failures.Store(0)
 		s.coolUntil.Store(0)
 	}

@@ -63,7 +63,8 @@ const reasonBrokenOff = "connection broken off"
 
 // judgeError is the verdict on an exchange that failed below HTTP.
 func judgeError(ctx context.Context, err error) failure {
-	if errors.Is(context.Cause(ctx), errFirstContent) {
+	// The clock that says so cancels the context a moment later.
+	if errors.Is(err, errFirstContent) || errors.Is(context.Cause(ctx), errFirstContent) {
 		return failure{reason: "timeout before the first content", verdict: verdictTimeout, timeout: true}
 	}
 	var network net.Error

@@ -47,8 +47,9 @@ func TestFailoverOver(t *testing.T) {
 		require.Equal(t, want, own.over(base))
 	}
 	f(nil, nil, Failover{Attempts: 3, FirstContent: 60e9, Answer: 600e9})
-	f(&Failover{FirstContent: 5e9}, nil, Failover{Attempts: 3, FirstContent: 5e9, Answer: 5e9})
+	f(&Failover{FirstContent: 5e9}, nil, Failover{Attempts: 3, FirstContent: 5e9, Answer: 600e9})
 	f(nil, &Failover{FirstContent: 5e9, Answer: 9e9}, Failover{Attempts: 3, FirstContent: 5e9, Answer: 9e9})
-	f(&Failover{Attempts: 1}, &Failover{Attempts: 5, FirstContent: 5e9}, Failover{Attempts: 1, FirstContent: 5e9, Answer: 5e9})
+	f(&Failover{Attempts: 1}, &Failover{Attempts: 5, FirstContent: 5e9}, Failover{Attempts: 1, FirstContent: 5e9, Answer: 600e9})
+	f(&Failover{FirstContent: 5e9}, &Failover{FirstContent: 6e9, Answer: 9e9}, Failover{Attempts: 3, FirstContent: 5e9, Answer: 9e9})
 	f(&Failover{Answer: 7e9}, &Failover{OnStatus: []int{4}}, Failover{Attempts: 3, FirstContent: 60e9, Answer: 7e9, OnStatus: []int{4}})
 }

@@ -1,13 +1,23 @@
 package api
 
+import "math/bits"
+
 // Signs is what one look at an answer, or at one event of its stream, tells a
 // gateway that relays it without decoding it.
 type Signs struct {
 	// Content says that there is something for the client to act on: text,
 	// reasoning, a tool call's delta, or the reason why there is none of them.
 	Content bool
-	// Finished says that the answer ended as the model meant it to.
+	// Finished says that the answer ended as the model meant it to: every
+	// choice that has begun has ended.
 	Finished bool
+	// Reopened takes back an earlier Finished: another choice has begun, or
+	// goes on.
+	Reopened bool
+	// Closed says that nothing of the answer can follow: the API's own mark of
+	// the end was there, or all that was expected. A stream that is finished
+	// but not closed may end; if its connection breaks, something was cut off.
+	Closed bool
 	// Failed says that the provider reports an error, under whatever status.
 	Failed bool
 	// UsageOnly says that a chat chunk carries a usage and nothing else, as
@@ -24,6 +34,44 @@ type Watcher interface {
 	Answer(body []byte) Signs
 	// Usage is the usage that the answer has told of up to now.
 	Usage() Usage
+}
+
+// Choices remembers which choices of an answer have begun and which have ended.
+// OpenAI allows for 128.
+type Choices struct {
+	begun, ended [2]uint64
+}
+
+// See notes that a choice, by its raw index, has begun, and whether it has
+// ended. One without an index is the first.
+func (c *Choices) See(index []byte, ended bool) {
+	n := 0
+	for _, digit := range index {
+		if digit < '0' || digit > '9' {
+			break
+		}
+		n = min(10*n+int(digit-'0'), 127)
+	}
+	bit := uint64(1) << (n % 64)
+	c.begun[n/64] |= bit
+	if ended {
+		c.ended[n/64] |= bit
+	}
+}
+
+// Open tells whether a choice has begun that has not ended.
+func (c *Choices) Open() bool { return c.begun != c.ended }
+
+// Ended is how many have ended.
+func (c *Choices) Ended() int {
+	return bits.OnesCount64(c.ended[0]) + bits.OnesCount64(c.ended[1])
+}
+
+// Judge completes the signs of an event that carried choices: they are finished
+// together, and one that goes on reopens what was.
+func (c *Choices) Judge(signs *Signs) {
+	signs.Finished = signs.Finished && !c.Open()
+	signs.Reopened = c.Open() && c.Ended() > 0
 }
 
 // Empty tells whether a raw JSON value says nothing: absent, null, "", [], {}.

@@ -10,10 +10,8 @@ import (
 
 // Watcher watches a chat completion, streamed or whole.
 type Watcher struct {
-	usage api.Usage
-	// Bits of the choices, by index, that have begun and that have ended: a
-	// stream of several is finished when all of them are.
-	begun, ended uint64
+	usage   api.Usage
+	choices api.Choices
 }
 
 // Event implements api.Watcher.
@@ -22,7 +20,7 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 		return api.Signs{}
 	}
 	if string(data) == "[DONE]" {
-		return api.Signs{Finished: true}
+		return api.Signs{Finished: true, Closed: true}
 	}
 	var signs api.Signs
 	hasUsage, hasChoice := false, false
@@ -44,7 +42,9 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 			}
 		}
 	}
-	signs.Finished = signs.Finished && w.begun == w.ended
+	if hasChoice {
+		w.choices.Judge(&signs)
+	}
 	signs.UsageOnly = hasUsage && !hasChoice && !signs.Failed
 	return signs
 }
@@ -53,14 +53,13 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 // reasoning_content, OpenRouter's reasoning and reasoning_details. Mistral and
 // OpenRouter end a choice that broke with the finish_reason "error".
 func (w *Watcher) choice(raw []byte, signs *api.Signs) {
-	bit := uint64(1)
-	if index := jsonscan.Member(raw, "index"); len(index) == 1 {
-		bit <<= index[0] - '0'
-	}
-	w.begun |= bit
+	var index []byte
+	ended := false
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		switch string(it.Key) {
+		case "index":
+			index = it.Value()
 		case "error":
 			signs.Failed = signs.Failed || failed(it.Value())
 		case "finish_reason":
@@ -69,7 +68,7 @@ func (w *Watcher) choice(raw []byte, signs *api.Signs) {
 				signs.Failed = true
 			case !api.Empty(it.Value()):
 				signs.Content, signs.Finished = true, true
-				w.ended |= bit
+				ended = true
 			}
 		case "usage": // Moonshot's streams
 			w.usage = openai.Usage(it.Value(), w.usage)
@@ -82,6 +81,7 @@ func (w *Watcher) choice(raw []byte, signs *api.Signs) {
 			}
 		}
 	}
+	w.choices.See(index, ended)
 }
 
 // Answer implements api.Watcher.

@@ -62,7 +62,7 @@ func TestEventsOfAStream(t *testing.T) {
 	finish(`null`, none)
 	f(`{"choices":[{"delta":{"content":"Hello"},"finish_reason":"stop"}]}`, ended)
 	f(`{"choices":[{"index":0,"delta":{}},{"index":1,"delta":{"content":"second"}}]}`, content)
-	f(`[DONE]`, api.Signs{Finished: true})
+	f(`[DONE]`, api.Signs{Finished: true, Closed: true})
 
 	// Azure's first chunk, about the prompt.
 	f(`{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}],"usage":null}`, none)

@@ -11,12 +11,18 @@ import (
 
 // Watcher watches what generateContent and its siblings answer.
 type Watcher struct {
-	usage api.Usage
+	// Expected is how many candidates the request asks for; 0 means one. As
+	// Gemini's streams have no mark of their end, this tells it.
+	Expected int
+
+	usage      api.Usage
+	candidates api.Choices
 }
 
 // Event implements api.Watcher.
 func (w *Watcher) Event(_, data []byte) api.Signs {
 	var signs api.Signs
+	blocked, hasCandidate := false, false
 	it := jsonscan.Object(data)
 	for it.Next() {
 		switch string(it.Key) {
@@ -27,25 +33,34 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 		case "promptFeedback":
 			// A blocked prompt has no candidates: this is the whole answer.
 			if !api.Empty(jsonscan.Member(it.Value(), "blockReason")) {
-				signs.Content, signs.Finished = true, true
+				signs.Content, signs.Finished, blocked = true, true, true
 			}
 		case "candidates":
 			candidates := jsonscan.Array(it.Value())
 			for candidates.Next() {
-				candidate(candidates.Value(), &signs)
+				hasCandidate = true
+				w.candidate(candidates.Value(), &signs)
 			}
 		}
 	}
+	if hasCandidate {
+		w.candidates.Judge(&signs)
+	}
+	signs.Closed = signs.Finished && (blocked || w.candidates.Ended() >= w.Expected)
 	return signs
 }
 
-func candidate(raw []byte, signs *api.Signs) {
+func (w *Watcher) candidate(raw []byte, signs *api.Signs) {
+	var index []byte
+	ended := false
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		switch string(it.Key) {
+		case "index":
+			index = it.Value()
 		case "finishReason":
 			if !api.Empty(it.Value()) && string(it.Value()) != `"`+unspecified+`"` {
-				signs.Content, signs.Finished = true, true
+				signs.Content, signs.Finished, ended = true, true, true
 			}
 		case "content":
 			parts := jsonscan.Array(jsonscan.Member(it.Value(), "parts"))
@@ -60,6 +75,7 @@ func candidate(raw []byte, signs *api.Signs) {
 			}
 		}
 	}
+	w.candidates.See(index, ended)
 }
 
 // Answer implements api.Watcher.

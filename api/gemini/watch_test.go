@@ -16,7 +16,7 @@ import (
 var (
 	none    = api.Signs{}
 	content = api.Signs{Content: true}
-	ended   = api.Signs{Content: true, Finished: true}
+	ended   = api.Signs{Content: true, Finished: true, Closed: true}
 	failed  = api.Signs{Failed: true}
 )
 
@@ -48,7 +48,7 @@ func TestEventsOfAStream(t *testing.T) {
 	f(`{"candidates":[{"content":{"parts":[{"text":""}]},"finishReason":"MAX_TOKENS"}]}`, ended)
 	f(`{"candidates":[{"finishReason":"SAFETY","safetyRatings":[]}]}`, ended)
 	f(`{"candidates":[{"finishReason":null}]}`, none)
-	f(`{"candidates":[{"index":0},{"index":1,"finishReason":"STOP"}]}`, ended)
+	f(`{"candidates":[{"index":0},{"index":1,"finishReason":"STOP"}]}`, api.Signs{Content: true, Reopened: true})
 
 	f(`{"promptFeedback":{"blockReason":"SAFETY","safetyRatings":[]}}`, ended)
 	f(`{"promptFeedback":{"safetyRatings":[]}}`, none)
@@ -170,7 +170,7 @@ func TestRecordedStreams(t *testing.T) {
 			for data := range bytes.SplitSeq(bytes.TrimSpace(read(t, file)), []byte("\n")) {
 				signs := w.Event(nil, data)
 				require.False(t, signs.Failed, "%s", data)
-				all.Content, all.Finished = all.Content || signs.Content, signs.Finished
+				all.Content, all.Finished, all.Closed = all.Content || signs.Content, signs.Finished, signs.Closed
 				last = told{}
 				require.NoError(t, json.Unmarshal(data, &last))
 			}

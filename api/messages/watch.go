@@ -30,7 +30,7 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 		stopped := !api.Empty(jsonscan.Member(jsonscan.Member(data, "delta"), "stop_reason"))
 		return api.Signs{Content: stopped, Finished: stopped}
 	case "message_stop":
-		return api.Signs{Finished: true}
+		return api.Signs{Finished: true, Closed: true}
 	case "error":
 		return api.Signs{Failed: true}
 	case "":

@@ -68,7 +68,7 @@ func TestEventsOfAStream(t *testing.T) {
 	f(`{"type":"message_delta","delta":{"stop_reason":"refusal"},"usage":{"output_tokens":0}}`, ended)
 	f(`{"type":"message_delta","delta":{"stop_reason":null},"usage":{"output_tokens":5}}`, none)
 	f(`{"type":"message_delta","delta":{},"usage":{"output_tokens":5}}`, none)
-	f(`{"type":"message_stop"}`, api.Signs{Finished: true})
+	f(`{"type":"message_stop"}`, api.Signs{Finished: true, Closed: true})
 
 	f(`{"type":"event_of_tomorrow","content":"x"}`, none)
 	f(`{"type":7}`, none)
@@ -81,7 +81,7 @@ func TestEventsOfAStream(t *testing.T) {
 func TestTheTypeInsideTheDataDecides(t *testing.T) {
 	require.Equal(t, none, new(messages.Watcher).Event(nil, nil))
 	require.Equal(t, none, new(messages.Watcher).Event([]byte("message_stop"), []byte(`{"type":"ping"}`)))
-	require.Equal(t, api.Signs{Finished: true}, new(messages.Watcher).Event(nil, []byte(`{"type":"message_stop"}`)))
+	require.Equal(t, api.Signs{Finished: true, Closed: true}, new(messages.Watcher).Event(nil, []byte(`{"type":"message_stop"}`)))
 }
 
 func TestEventsThatReportAnError(t *testing.T) {

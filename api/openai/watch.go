@@ -13,7 +13,12 @@ import (
 
 // Watcher watches an answer of one of these formats.
 type Watcher struct {
-	usage api.Usage
+	// Expected is how many images the request asks for; 0 means one.
+	Expected int
+
+	usage   api.Usage
+	choices api.Choices // of completions
+	images  int         // that are complete
 }
 
 // Event implements api.Watcher. Every event of audio and images that is not an
@@ -24,33 +29,50 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	case "":
 		return api.Signs{}
 	case "[DONE]":
-		return api.Signs{Finished: true}
+		return api.Signs{Finished: true, Closed: true}
 	}
 	signs := w.Answer(data)
 	if kind, ok := jsonscan.String(jsonscan.Member(data, "type")); ok {
-		signs.Finished = strings.HasSuffix(kind, ".done") || strings.HasSuffix(kind, ".completed")
-		signs.Failed = signs.Failed || kind == "error"
+		w.typed(kind, &signs)
 	} else if choices := jsonscan.Member(data, "choices"); choices != nil {
-		completion(choices, &signs)
+		w.completion(choices, &signs)
 	}
 	return signs
 }
 
+// typed looks at an event of audio or images. Each image ends with an event of
+// its own; that of audio is the last.
+func (w *Watcher) typed(kind string, signs *api.Signs) {
+	signs.Failed = signs.Failed || kind == "error"
+	switch {
+	case strings.HasSuffix(kind, ".done"):
+		signs.Finished, signs.Closed = true, true
+	case strings.HasSuffix(kind, ".completed"):
+		w.images++
+		signs.Finished, signs.Closed = true, w.images >= w.Expected
+	case strings.HasSuffix(kind, ".partial_image"):
+		signs.Reopened = w.images > 0
+	}
+}
+
 // completion looks at the choices of a completion's chunk, whose text may be
 // empty.
-func completion(raw []byte, signs *api.Signs) {
+func (w *Watcher) completion(raw []byte, signs *api.Signs) {
 	signs.Content = false
 	choices := jsonscan.Array(raw)
 	for choices.Next() {
+		ended := false
 		switch reason := jsonscan.Member(choices.Value(), "finish_reason"); {
 		case string(reason) == `"error"`:
 			signs.Failed = true
 		case !api.Empty(reason):
-			signs.Content, signs.Finished = true, true
+			signs.Content, signs.Finished, ended = true, true, true
 		case !api.Empty(jsonscan.Member(choices.Value(), "text")):
 			signs.Content = true
 		}
+		w.choices.See(jsonscan.Member(choices.Value(), "index"), ended)
 	}
+	w.choices.Judge(signs)
 }
 
 // Answer implements api.Watcher.

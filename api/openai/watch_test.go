@@ -16,6 +16,7 @@ var (
 	none    = api.Signs{}
 	content = api.Signs{Content: true}
 	ended   = api.Signs{Content: true, Finished: true}
+	closed  = api.Signs{Content: true, Finished: true, Closed: true}
 )
 
 func TestEventsOfStreams(t *testing.T) {
@@ -30,15 +31,15 @@ func TestEventsOfStreams(t *testing.T) {
 	f(`{"object":"text_completion","choices":[{"text":"!","index":0,"finish_reason":"length"}]}`, ended)
 	f(`{"object":"text_completion","choices":[{"text":""},{"text":"second"}]}`, content)
 	f(`{"object":"text_completion","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}`, none)
-	f(`[DONE]`, api.Signs{Finished: true})
+	f(`[DONE]`, api.Signs{Finished: true, Closed: true})
 	// Audio and images.
 	f(`{"type":"transcript.text.delta","delta":"Hi"}`, content)
-	f(`{"type":"transcript.text.done","text":"Hi","usage":{"type":"tokens","input_tokens":1}}`, ended)
+	f(`{"type":"transcript.text.done","text":"Hi","usage":{"type":"tokens","input_tokens":1}}`, closed)
 	f(`{"type":"speech.audio.delta","audio":"AA=="}`, content)
-	f(`{"type":"speech.audio.done","usage":{"input_tokens":1}}`, ended)
+	f(`{"type":"speech.audio.done","usage":{"input_tokens":1}}`, closed)
 	f(`{"type":"image_generation.partial_image","b64_json":"AA=="}`, content)
-	f(`{"type":"image_generation.completed","b64_json":"AA=="}`, ended)
-	f(`{"type":"image_edit.completed","b64_json":"AA=="}`, ended)
+	f(`{"type":"image_generation.completed","b64_json":"AA=="}`, closed)
+	f(`{"type":"image_edit.completed","b64_json":"AA=="}`, closed)
 
 	f(``, none)
 	require.Equal(t, none, new(openai.Watcher).Event([]byte("x"), nil))

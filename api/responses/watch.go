@@ -22,7 +22,7 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	case "response.completed", "response.incomplete", "response.failed":
 		w.usage = openai.Usage(jsonscan.Member(jsonscan.Member(data, "response"), "usage"), w.usage)
 		ended := kind != "response.failed"
-		return api.Signs{Content: ended, Finished: ended, Failed: !ended}
+		return api.Signs{Content: ended, Finished: ended, Failed: !ended, Closed: ended}
 	case "response.output_item.done", "response.image_generation_call.partial_image":
 		return api.Signs{Content: true}
 	case "error":

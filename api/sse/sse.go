@@ -45,6 +45,7 @@ type Reader struct {
 	src     io.Reader
 	buf     []byte
 	from    int // start of the event being looked for
+	line    int // start of the line being looked at
 	seen    int // what was searched for its end already
 	to      int // end of what was read
 	joined  []byte
@@ -65,7 +66,7 @@ func (r *Reader) Next() (Event, error) {
 	for {
 		if end := r.findEnd(); end > 0 {
 			raw := r.buf[r.from:end]
-			r.from, r.seen, r.inside = end, end, false
+			r.from, r.inside = end, false
 			return r.parse(raw), nil
 		}
 		if r.err != nil {
@@ -80,7 +81,7 @@ func (r *Reader) Next() (Event, error) {
 // last is what remains when the source has ended.
 func (r *Reader) last() (Event, error) {
 	raw := r.buf[r.from:r.to]
-	r.from, r.seen = r.to, r.to
+	r.from, r.line, r.seen = r.to, r.to, r.to
 	if errors.Is(r.err, io.EOF) && len(bytes.TrimSpace(raw)) > 0 {
 		return r.parse(raw), nil
 	}
@@ -88,15 +89,18 @@ func (r *Reader) last() (Event, error) {
 }
 
 // findEnd is the index after the blank line that ends the event, or 0. Blank
-// lines before the event belong to it, so that no byte of the stream is lost.
+// lines before the event belong to it, so that no byte of the stream is lost. No
+// byte is searched twice, however long its line and short the reads.
 func (r *Reader) findEnd() int {
 	for {
 		n := bytes.IndexByte(r.buf[r.seen:r.to], '\n')
 		if n < 0 {
+			r.seen = r.to
 			return 0
 		}
-		line := r.buf[r.seen : r.seen+n]
+		line := r.buf[r.line : r.seen+n]
 		r.seen += n + 1
+		r.line = r.seen
 		blank := len(line) == 0 || len(line) == 1 && line[0] == '\r'
 		if blank && r.inside {
 			return r.seen
@@ -118,6 +122,7 @@ func (r *Reader) fill() error {
 		r.started = true
 		if bytes.HasPrefix(r.buf[:r.to], []byte("\xef\xbb\xbf")) {
 			copy(r.buf, "\n\n\n") // a byte order mark is no part of the first field's name
+			r.line, r.seen = 0, 0
 		}
 	}
 	return nil
@@ -136,8 +141,7 @@ func (r *Reader) makeRoom() error {
 	case unread > len(buf)/2:
 		buf = make([]byte, 2*len(buf))
 	}
-	copy(buf, r.buf[r.from:r.to])
-	r.buf, r.seen, r.from, r.to = buf, r.seen-r.from, 0, unread
+	r.move(buf)
 	return nil
 }
 
@@ -145,16 +149,21 @@ func (r *Reader) makeRoom() error {
 // left in it fits a small one.
 func (r *Reader) release() {
 	if r.from == r.to {
-		r.from, r.seen, r.to = 0, 0, 0
+		r.from, r.line, r.seen, r.to = 0, 0, 0, 0
 	}
 	if len(r.buf) > keepSize && r.to-r.from <= startSize/2 {
-		buf := make([]byte, startSize)
-		copy(buf, r.buf[r.from:r.to])
-		r.buf, r.seen, r.from, r.to = buf, r.seen-r.from, 0, r.to-r.from
+		r.move(make([]byte, startSize))
 	}
 	if cap(r.joined) > keepSize {
 		r.joined = nil
 	}
+}
+
+// move takes what is unread to the front of a buffer.
+func (r *Reader) move(buf []byte) {
+	copy(buf, r.buf[r.from:r.to])
+	r.line, r.seen, r.to = r.line-r.from, r.seen-r.from, r.to-r.from
+	r.buf, r.from = buf, 0
 }
 
 func (r *Reader) parse(raw []byte) Event {

@@ -3,6 +3,7 @@ package sse_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -54,10 +55,13 @@ func TestNext(t *testing.T) {
 }
 
 func TestByteOrderMark(t *testing.T) {
-	got, err := readAll(strings.NewReader("\xef\xbb\xbfdata: a\n\n"))
-	require.ErrorIs(t, err, io.EOF)
-	require.Len(t, got, 1)
-	require.Equal(t, "a", got[0].data)
+	const stream = "\xef\xbb\xbf\ndata: a\n\n"
+	for _, src := range []io.Reader{strings.NewReader(stream), iotest.OneByteReader(strings.NewReader(stream))} {
+		got, err := readAll(src)
+		require.ErrorIs(t, err, io.EOF)
+		require.Len(t, got, 1)
+		require.Equal(t, "a", got[0].data)
+	}
 }
 
 // A hostile provider sends nothing but line breaks; each is looked at once.
@@ -65,6 +69,20 @@ func BenchmarkBlankLines(b *testing.B) {
 	blank := []byte(strings.Repeat("\n", 1<<20))
 	for b.Loop() {
 		_, _ = sse.NewReader(bytes.NewReader(blank)).Next()
+	}
+}
+
+// An image arrives as one line of megabytes, in reads of a few kilobytes; each
+// byte is looked at once.
+func BenchmarkLongLine(b *testing.B) {
+	for _, size := range []int{1 << 20, 8 << 20} {
+		line := []byte("data: " + strings.Repeat("x", size) + "\n\n")
+		b.Run(fmt.Sprintf("%dMiB", size>>20), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				_, _ = sse.NewReader(&chunked{line, 1400}).Next()
+			}
+		})
 	}
 }
 

@@ -1,0 +1,55 @@
+package plexus
+
+import (
+	"bufio"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An open stream holds neither the request's body nor what flowed through it.
+func TestOpenStreamsHoldNoBodies(t *testing.T) {
+	held := func(size, streamsOpen int, opening string) int64 {
+		t.Helper()
+		p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			streams(opening, chatHello)(w, r)
+			<-r.Context().Done()
+		})
+		_, url := inOrder(t, "", p.URL)
+		body := `{"model":"fast","stream":true,"input":"` + strings.Repeat("x", size) + `"}`
+		before := heap()
+		for range streamsOpen {
+			res, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			require.NoError(t, err)
+			defer res.Body.Close()
+			_, err = bufio.NewReaderSize(res.Body, 16).ReadString('\n')
+			require.NoError(t, err)
+		}
+		p.mu.Lock()
+		p.requests = nil // the test's own copies
+		p.mu.Unlock()
+		return heap() - before
+	}
+	f := func(size, streamsOpen int, opening string) {
+		t.Helper()
+		flowed := int64(streamsOpen) * int64(size+len(opening))
+		small := held(10, streamsOpen, "")
+		require.Less(t, held(size, streamsOpen, opening)-small, flowed/4)
+	}
+	f(4<<20, 8, "")
+	f(copied-1024, 200, "")
+	f(10, 20, `data: {"choices":[],"padding":"`+strings.Repeat("x", maxHeld-1024)+`"}`+"\n\n")
+}
+
+// heap is what is in use, once nothing else can be freed.
+func heap() int64 {
+	var m runtime.MemStats
+	for range 3 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
