@@ -13,7 +13,7 @@ import (
 func (Codec) DecodeError(status int, body []byte) api.Error {
 	var p problem
 	p.read(body, maxNesting)
-	e := api.Error{Status: status, Code: p.code, Message: p.message}
+	e := api.Error{Status: status, Code: p.code, Type: p.named, Param: p.param, Message: p.message}
 	if e.Message == "" {
 		e.Message = clip(strings.TrimSpace(strings.ToValidUTF8(string(body), "\ufffd")))
 	}
@@ -44,7 +44,8 @@ func clip(s string) string {
 // message, a type, a param and a code; hardly anyone else does so quite.
 type problem struct {
 	message, code, kind string
-	status              int // 0 where it says none
+	named, param        string // the type and the param of one error
+	status              int    // 0 where it says none
 }
 
 // read takes in an error of whatever shape: a text, a list (Google's compatible
@@ -74,6 +75,11 @@ func (p *problem) read(raw []byte, depth int) {
 			p.upstream(value, depth)
 		case "type", "error_type":
 			p.kind += " " + textOf(value)
+			if s := textOf(value); s != "error" {
+				p.named = s
+			}
+		case "param":
+			p.param = textOf(value)
 		case "code", "status", "status_code":
 			p.codes(string(it.Key), value)
 		}
@@ -102,6 +108,9 @@ func (p *problem) list(raw []byte, depth int) {
 		}
 	}
 	p.message = strings.Join(all, "; ")
+	if len(all) > 1 {
+		p.named, p.param = "", ""
+	}
 }
 
 // upstream reads what the provider said to OpenRouter, whose own message says
@@ -157,7 +166,7 @@ func location(raw []byte) string {
 func streamError(raw []byte) *api.Error {
 	var p problem
 	p.read(raw, maxNesting)
-	e := &api.Error{Status: http.StatusBadGateway, Code: p.code, Message: p.message}
+	e := &api.Error{Status: http.StatusBadGateway, Code: p.code, Type: p.named, Param: p.param, Message: p.message}
 	if e.Message == "" {
 		if e.Message = "The provider reports an error in its stream."; !api.Empty(raw) {
 			e.Message += " It says: " + clip(strings.ToValidUTF8(string(raw), "\ufffd"))

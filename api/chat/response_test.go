@@ -163,7 +163,7 @@ func TestErrors(t *testing.T) {
 		t.Helper()
 		require.Equal(t, want, codec.DecodeError(status, []byte(body)))
 	}
-	f(429, `{"error":{"message":"Slow down.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow down."})
+	f(429, `{"error":{"message":"Slow down.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Type: "rate_limit_error", Code: "rate_limit_exceeded", Message: "Slow down."})
 	f(400, `[{"error":{"code":400,"message":"No.","status":"INVALID_ARGUMENT"}}]`, api.Error{Status: 400, Message: "No."})
 	f(404, `{"error":"model not found"}`, api.Error{Status: 404, Message: "model not found"})
 	f(422, `{"detail":[{"loc":["body"],"msg":"extra"}]}`, api.Error{Status: 422, Message: "extra"})

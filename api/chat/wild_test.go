@@ -215,10 +215,27 @@ func TestErrorsInAStream(t *testing.T) {
 	f(`{"type":"error","error":{"message":"m"}}`, "error 502 m")
 }
 
+// Whoever asks in one of OpenAI's formats hears OpenAI's words.
+func TestTypesOfErrors(t *testing.T) {
+	f := func(body, kind, param string) {
+		t.Helper()
+		e := codec.DecodeError(400, []byte(body))
+		require.Equal(t, kind, e.Type)
+		require.Equal(t, param, e.Param)
+	}
+	f(`{"error":{"message":"m","type":"invalid_request_error","param":"messages[1].role","code":null}}`, "invalid_request_error", "messages[1].role")
+	f(`{"error":{"message":"m","type":"insufficient_quota","param":null}}`, "insufficient_quota", "")
+	f(`{"type":"error","error":{"message":"m"}}`, "", "")
+	f(`{"detail":[{"msg":"a","type":"missing"},{"msg":"b","type":"extra"}]}`, "", "")
+	f(`{"error":"m"}`, "", "")
+}
+
 func TestShapesOfErrors(t *testing.T) {
 	f := func(body, code, message string) {
 		t.Helper()
-		require.Equal(t, api.Error{Status: 400, Code: code, Message: message}, codec.DecodeError(400, []byte(body)))
+		e := codec.DecodeError(400, []byte(body))
+		e.Type, e.Param = "", ""
+		require.Equal(t, api.Error{Status: 400, Code: code, Message: message}, e)
 	}
 	f(`{"error":{"message":"m","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}`, "context_length_exceeded", "m")
 	f(`{"error":{"message":"m","type":"insufficient_quota","code":null}}`, "", "m")
