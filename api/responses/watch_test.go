@@ -20,7 +20,7 @@ var (
 	none    = api.Signs{}
 	content = api.Signs{Content: true}
 	ended   = api.Signs{Content: true, Finished: true}
-	closed  = api.Signs{Content: true, Finished: true, Closed: true}
+	whole   = api.Signs{Content: true, Finished: true, Closed: true}
 	failed  = api.Signs{Failed: true}
 )
 
@@ -50,8 +50,8 @@ func TestEventsOfAStream(t *testing.T) {
 	f(`{"type":"response.image_generation_call.partial_image","partial_image_b64":"AA=="}`, content)
 	f(`{"type":"response.output_item.done","item":{"type":"function_call","name":"now","arguments":"{}"}}`, content)
 
-	f(`{"type":"response.completed","response":{"status":"completed","error":null}}`, closed)
-	f(`{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}}`, closed)
+	f(`{"type":"response.completed","response":{"status":"completed","error":null}}`, whole)
+	f(`{"type":"response.incomplete","response":{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}}}`, whole)
 
 	f(`{"type":"response.event_of_tomorrow"}`, none)
 	f(`{"type":null}`, none)
