@@ -66,8 +66,10 @@ func readError(raw []byte, e *api.Error) (kind string) {
 			}
 		case "type":
 			if s != "error" {
-				kind = s
+				kind, e.Type = s, s
 			}
+		case "param":
+			e.Param = s
 		case "code":
 			e.Code = s
 		}

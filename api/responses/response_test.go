@@ -174,8 +174,8 @@ func TestDecodeError(t *testing.T) {
 		t.Helper()
 		require.Equal(t, want, codec.DecodeError(status, []byte(body)))
 	}
-	f(429, `{"error":{"message":"Slow down","type":"tokens","param":null,"code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow down"})
-	f(400, `{"error":{"message":"Too long","type":"invalid_request_error","code":null}}`, api.Error{Status: 400, Message: "Too long"})
+	f(429, `{"error":{"message":"Slow down","type":"tokens","param":"x","code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Type: "tokens", Param: "x", Code: "rate_limit_exceeded", Message: "Slow down"})
+	f(400, `{"error":{"message":"Too long","type":"invalid_request_error","code":null}}`, api.Error{Status: 400, Type: "invalid_request_error", Message: "Too long"})
 	f(400, `{"code":"Client specified an invalid argument","error":"bad"}`, api.Error{Status: 400, Message: "bad"})
 	f(400, `{"detail":"Instructions are required"}`, api.Error{Status: 400, Message: "Instructions are required"})
 	f(200, `{"error":{"message":"Gone","code":"rate_limit_exceeded"}}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Gone"})

@@ -220,8 +220,8 @@ func TestDecodeStreamedErrors(t *testing.T) {
 		}
 	}
 	f(`{"type":"error","code":"rate_limit_exceeded","message":"Slow down","param":null,"sequence_number":3}`, api.Error{Status: 429, Code: "rate_limit_exceeded", Message: "Slow down"})
-	f(`{"type":"error","sequence_number":2,"error":{"type":"invalid_request_error","code":"context_length_exceeded","message":"Too long"}}`, api.Error{Status: 400, Code: "context_length_exceeded", Message: "Too long"})
-	f(`{"error":{"message":"Gone","type":"server_error","code":503}}`, api.Error{Status: 503, Message: "Gone"})
+	f(`{"type":"error","sequence_number":2,"error":{"type":"invalid_request_error","code":"context_length_exceeded","message":"Too long"}}`, api.Error{Status: 400, Type: "invalid_request_error", Code: "context_length_exceeded", Message: "Too long"})
+	f(`{"error":{"message":"Gone","type":"server_error","code":503}}`, api.Error{Status: 503, Type: "server_error", Message: "Gone"})
 	f(`{"type":"response.failed","response":{"status":"failed","error":{"code":"server_is_overloaded","message":"Busy"}}}`, api.Error{Status: 503, Code: "server_is_overloaded", Message: "Busy"})
 	f(`{"type":"response.failed","response":{"status":"failed","error":null}}`, api.Error{Status: 502, Message: "The provider's response has failed, and it does not say why."})
 	f(`{"type":"response.failed"}`, api.Error{Status: 502, Message: "The provider's response has failed, and it does not say why."})
