@@ -35,11 +35,30 @@ func in(name string, err error) error {
 	return &fieldError{path: name + e.path, what: e.what}
 }
 
+// names are those that nearly every request and answer has, so that no text is
+// made of them anew.
+var names = func() map[string]string {
+	table := map[string]string{}
+	for _, name := range []string{
+		"model", "max_tokens", "messages", "system", "tools", "tool_choice", "thinking", "metadata", "stream", "temperature",
+		"output_config", "context_management", "user_id", "effort", "budget_tokens", "role", "content", "type", "text",
+		"cache_control", "citations", "source", "media_type", "data", "url", "title", "signature", "id", "name", "input",
+		"caller", "tool_use_id", "is_error", "description", "input_schema", "strict", "eager_input_streaming",
+		"defer_loading", "stop_reason", "stop_sequence", "stop_details", "usage", "container",
+	} {
+		table[name] = name
+	}
+	return table
+}()
+
 // members calls f for each member of an object.
 func members(raw []byte, f func(key string, value []byte) error) error {
 	it := jsonscan.Object(raw)
 	for it.Next() {
-		key := string(it.Key)
+		key, known := names[string(it.Key)]
+		if !known {
+			key = string(it.Key)
+		}
 		if err := f(key, it.Value()); err != nil {
 			return in(key, err)
 		}
