@@ -37,8 +37,8 @@ func spoil(b []byte) {
 	}
 }
 
-func begin(part int, content api.Part) api.Event {
-	return api.Event{Kind: api.PartStart, Part: part, Content: &content}
+func begin(content api.Part) api.Event {
+	return api.Event{Kind: api.PartStart, Content: &content}
 }
 
 func delta(part int, literal string) api.Event {
@@ -49,7 +49,7 @@ func delta(part int, literal string) api.Event {
 func TestAccumulateSurrogatesAcrossDeltas(t *testing.T) {
 	f := func(want string, deltas ...string) {
 		t.Helper()
-		events := []api.Event{begin(0, api.Part{Kind: api.Text})}
+		events := []api.Event{begin(api.Part{Kind: api.Text})}
 		for _, d := range deltas {
 			events = append(events, delta(0, d))
 		}
@@ -68,7 +68,7 @@ func TestAccumulateManyDeltas(t *testing.T) {
 	var got string
 	allocations := testing.AllocsPerRun(1, func() {
 		var a api.Accumulator
-		first, piece := begin(0, api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "a"}}), delta(0, `"abcdefgh"`)
+		first, piece := begin(api.Part{Kind: api.ToolCall, Call: &api.Call{ID: "a"}}), delta(0, `"abcdefgh"`)
 		a.Add(&first)
 		for range pieces {
 			a.Add(&piece)
@@ -83,7 +83,7 @@ func TestAccumulateManyDeltas(t *testing.T) {
 // A citation's raw data is only lent.
 func TestAccumulateKeepsCitations(t *testing.T) {
 	raw := `{"url":"https://example.com"}`
-	resp := accumulate(begin(0, api.Part{Kind: api.Text}), delta(0, `"x"`), api.Event{Kind: api.CitationEvent, Citation: &api.Citation{Raw: []byte(raw), Source: api.Chat}})
+	resp := accumulate(begin(api.Part{Kind: api.Text}), delta(0, `"x"`), api.Event{Kind: api.CitationEvent, Citation: &api.Citation{Raw: []byte(raw), Source: api.Chat}})
 	require.Equal(t, raw, string(resp.Choices[0].Parts[0].Citations[0].Raw))
 }
 
@@ -114,13 +114,13 @@ func TestAccumulateLogprobs(t *testing.T) {
 	piece := func(kind api.EventKind, logprobs string) api.Event {
 		return api.Event{Kind: kind, Text: []byte(`"x"`), Logprobs: json.RawMessage(logprobs)}
 	}
-	resp := accumulate(begin(0, api.Part{Kind: api.Text}),
+	resp := accumulate(begin(api.Part{Kind: api.Text}),
 		piece(api.Delta, `{"content":[{"token":"a","logprob":-0.10000000000000001}],"refusal":null}`),
 		piece(api.Delta, `null`),
 		piece(api.Delta, `{"content":[{"token":"b","logprob":-2}],"refusal":[]}`),
 		piece(api.Finished, `{"content":[],"refusal":[{"token":"c"}]}`))
 	require.JSONEq(t, `{"content":[{"token":"a","logprob":-0.10000000000000001},{"token":"b","logprob":-2}],"refusal":[{"token":"c"}]}`, string(resp.Choices[0].Logprobs))
-	require.Nil(t, accumulate(begin(0, api.Part{Kind: api.Text}), piece(api.Delta, ``)).Choices[0].Logprobs)
+	require.Nil(t, accumulate(begin(api.Part{Kind: api.Text}), piece(api.Delta, ``)).Choices[0].Logprobs)
 }
 
 func whole() *api.Response {
@@ -190,7 +190,7 @@ func TestSerializerKeepsWhatIsLent(t *testing.T) {
 	citation := &api.Citation{Raw: []byte("cited")}
 	text := []byte(`"x"`)
 	for _, ev := range []api.Event{
-		begin(0, api.Part{Kind: api.Text}),
+		begin(api.Part{Kind: api.Text}),
 		{Kind: api.PartStart, Part: 1, Content: content},
 		{Kind: api.Delta, Part: 1, Text: text},
 		{Kind: api.CitationEvent, Part: 1, Citation: citation},

@@ -37,7 +37,7 @@ func withInput(raw []byte, input string) []byte {
 	if string(jsonscan.Member(raw, "input")) == input {
 		return raw
 	}
-	return appendFields(nil, set(fieldsOf(raw), "input", input))
+	return objectOf(set(fieldsOf(raw), "input", input))
 }
 
 // images are the types that Anthropic takes:

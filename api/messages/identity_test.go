@@ -37,6 +37,8 @@ func TestRequestIdentity(t *testing.T) {
 	with(`"tools":[{"name":"a","description":"b","input_schema":{"type":"object","oneOf":[]},"strict":true,"cache_control":{"type":"ephemeral"}},{"name":"c","input_schema":{"type":"object"},"strict":false}],"tool_choice":{"type":"any","disable_parallel_tool_use":true}`)
 	with(`"tools":[{"type":"custom","name":"a","input_schema":{"type":"object"},"input_examples":[{}],"defer_loading":true}],"tool_choice":{"type":"tool","name":"a","disable_parallel_tool_use":false}`)
 	with(`"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":2,"blocked_domains":["x.org"],"user_location":{"type":"approximate","city":"Bern"}},{"type":"web_search_20260209","name":"web_search"},{"type":"bash_20250124","name":"bash"},{"type":"mcp_toolset","mcp_server_name":"s"}],"tool_choice":{"type":"auto"}`)
+	f(`{"model":"m","messages":[{"role":"user","content":"Hi"}]}`) // count_tokens, which refuses a limit
+	f(`{"model":"m","thinking":{"type":"enabled","budget_tokens":2048},"messages":[{"role":"user","content":"Hi"}]}`)
 	f(`{"model":"m","max_tokens":0,"messages":[{"role":"user","content":"Hi"}]}`)
 
 	content(`{"type":"thinking","thinking":"hm","signature":"sig"},{"type":"redacted_thinking","data":"d"},{"type":"text","text":"a"},{"type":"text","text":" "},{"type":"tool_use","id":"t","name":"n","input":{"n":12345678901234567890,"f":1e-7}}`)

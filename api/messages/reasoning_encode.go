@@ -26,7 +26,8 @@ func (e *requestEncoder) thinking(limit int64, c *conversation) (json.RawMessage
 		}
 		return nil, "", limit
 	case e.native:
-		return e.asItCame(r, limit)
+		thinking, effort := e.asItCame(r)
+		return thinking, effort, limit
 	case r.Effort == "none":
 		if e.traits.disables() {
 			return json.RawMessage(`{"type":"disabled"}`), "", limit
@@ -91,7 +92,7 @@ func (e *requestEncoder) budget(r *api.Reasoning, effort string, limit int64) (j
 }
 
 // asItCame is what DecodeRequest has read.
-func (e *requestEncoder) asItCame(r *api.Reasoning, limit int64) (json.RawMessage, string, int64) {
+func (e *requestEncoder) asItCame(r *api.Reasoning) (json.RawMessage, string) {
 	effort := r.Effort
 	dst := json.RawMessage(`{"type":`)
 	switch {
@@ -101,15 +102,12 @@ func (e *requestEncoder) asItCame(r *api.Reasoning, limit int64) (json.RawMessag
 		dst = append(dst, `"adaptive"`...)
 	case r.Budget > 0:
 		dst = memberInt(append(dst, `"enabled"`...), "budget_tokens", r.Budget)
-		if e.req.MaxTokens == 0 {
-			limit = max(limit, r.Budget+defaultTokens)
-		}
 	case r.Visible:
 		dst = append(dst, `"enabled"`...)
 	default:
-		return nil, effort, limit
+		return nil, effort
 	}
-	return append(appendNested(dst, e.nested("thinking.")), '}'), effort, limit
+	return append(appendNested(dst, e.nested("thinking.")), '}'), effort
 }
 
 func (e *requestEncoder) outputConfig(dst []byte, effort string) []byte {

@@ -51,7 +51,7 @@ func (e *requestEncoder) body(c *conversation) ([]byte, error) {
 
 	dst := make([]byte, 0, c.size()+1024)
 	dst = memberText(append(dst, '{'), "model", req.Model)
-	if req.MaxTokens > 0 || len(req.Extra["max_tokens"]) == 0 || !e.native {
+	if req.MaxTokens > 0 || !e.native { // count_tokens has none
 		dst = memberInt(dst, "max_tokens", limit)
 	}
 	dst = c.appendTo(dst)

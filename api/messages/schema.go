@@ -42,8 +42,9 @@ func set(list []field, key, raw string) []field {
 	return append(list, field{key, []byte(raw)})
 }
 
-func appendFields(dst []byte, list []field) []byte {
-	dst = append(dst, '{')
+// objectOf is the object with these members.
+func objectOf(list []field) []byte {
+	dst := []byte{'{'}
 	for _, f := range list {
 		dst = append(api.AppendQuoted(element(dst), f.key), ':')
 		dst = append(dst, f.raw...)
@@ -69,7 +70,7 @@ func inputSchema(raw json.RawMessage) json.RawMessage {
 	}
 	list = flatten(list, lookup(list, "$defs"), 0)
 	list = set(list, "type", `"object"`)
-	return appendFields(nil, list)
+	return objectOf(list)
 }
 
 // maxFlatten bounds references that lead in a circle.
@@ -130,7 +131,7 @@ func mergeBranches(into []field, branches [][]field, all bool) []field {
 			demanded = append(demanded, name)
 		}
 	}
-	into = set(into, "properties", string(appendFields(nil, properties)))
+	into = set(into, "properties", string(objectOf(properties)))
 	if len(demanded) > 0 {
 		list := memberTexts([]byte{'{'}, "r", demanded)
 		into = set(into, "required", string(list[len(`{"r":`):]))
@@ -193,7 +194,7 @@ func reduce(raw []byte) []byte {
 		description = strings.TrimSpace(description + " {" + string(lost[:len(lost)-2]) + "}")
 		out = set(out, "description", string(api.Quote(description)))
 	}
-	return appendFields(nil, out)
+	return objectOf(out)
 }
 
 func dropped(f field) bool {
@@ -224,7 +225,7 @@ func reduceValues(raw []byte) []byte {
 	for i := range list {
 		list[i].raw = reduce(list[i].raw)
 	}
-	return appendFields(nil, list)
+	return objectOf(list)
 }
 
 func reduceList(raw []byte) []byte {

@@ -113,7 +113,7 @@ func TestUnsignedReasoningIsMarked(t *testing.T) {
 
 		var events []api.Event
 		resp.Emit(func(ev *api.Event) { events = append(events, keep(ev)) })
-		require.Equal(t, 1, len(collect(t, writeStream(t, nil, events...))))
+		require.Len(t, collect(t, writeStream(t, nil, events...)), 1)
 		require.JSONEq(t, want, collect(t, writeStream(t, nil, events...))[0])
 	}
 	f(api.Chat, api.Part{Text: "hm"}, `{"type":"thinking","thinking":"hm","signature":"plexus::"}`)

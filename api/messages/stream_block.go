@@ -41,7 +41,7 @@ func (b *block) whole() json.RawMessage {
 	} else if !json.Valid(value) {
 		return b.start
 	}
-	return appendFields(nil, set(fieldsOf(b.start), b.more, string(value)))
+	return objectOf(set(fieldsOf(b.start), b.more, string(value)))
 }
 
 func (d *streamDecoder) open(index int, raw []byte) {
