@@ -1,0 +1,36 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// Answering is what of a request an answer is encoded by, in memory of its own: a
+// stream may stay open for an hour, and the conversation that it goes on is of no
+// use to it. Only the system prompt stays, which Responses repeats.
+func (r *Request) Answering() *Request {
+	out := *r
+	out.Messages = nil
+	if len(r.Messages) > 0 && r.Messages[0].Role == RoleSystem {
+		out.Messages = []Message{r.Messages[0]}
+	}
+	out.Tools = make([]Tool, len(r.Tools))
+	for i, tool := range r.Tools {
+		tool.Schema, tool.Grammar = bytes.Clone(tool.Schema), bytes.Clone(tool.Grammar)
+		tool.Cache, tool.Raw = bytes.Clone(tool.Cache), bytes.Clone(tool.Raw)
+		out.Tools[i] = tool
+	}
+	if r.Format != nil {
+		format := *r.Format
+		format.Schema = bytes.Clone(format.Schema)
+		out.Format = &format
+	}
+	out.Metadata, out.LogitBias = bytes.Clone(r.Metadata), bytes.Clone(r.LogitBias)
+	if r.Extra != nil {
+		out.Extra = make(map[string]json.RawMessage, len(r.Extra))
+		for name, raw := range r.Extra {
+			out.Extra[name] = bytes.Clone(raw)
+		}
+	}
+	return &out
+}
