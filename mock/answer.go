@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -147,7 +148,8 @@ func (a *answer) shorten(limit int) {
 // calls tells whether the answer is a tool call.
 func (x *exchange) calls(q *ask) bool {
 	wanted := x.opts.ToolCalls == nil || *x.opts.ToolCalls
-	return wanted && len(q.tools) > 0 && !q.choice.none && !q.answered
+	return wanted && len(q.tools) > 0 && !q.choice.none && !q.answered &&
+		(x.opts.Call == "" || slices.ContainsFunc(q.tools, func(t tool) bool { return t.name == x.opts.Call }))
 }
 
 // makeCalls calls the tool that the request names, or else its tools in turn.
@@ -160,15 +162,23 @@ func (x *exchange) makeCalls(q *ask) []call {
 	if x.endpoint.family == anthropic {
 		prefix = "toolu_"
 	}
+	name := q.choice.name
+	if x.opts.Call != "" {
+		name = x.opts.Call
+	}
 	calls := make([]call, count)
 	for i := range calls {
 		t := q.tools[i%len(q.tools)]
 		for _, named := range q.tools {
-			if named.name == q.choice.name {
+			if named.name == name {
 				t = named
 			}
 		}
-		calls[i] = call{id: x.id(prefix), name: t.name, fragments: fragments(objectText(t.schema))}
+		arguments := x.opts.Arguments
+		if arguments == "" {
+			arguments = objectText(t.schema)
+		}
+		calls[i] = call{id: x.id(prefix), name: t.name, fragments: fragments(arguments)}
 	}
 	return calls
 }

@@ -56,6 +56,15 @@ type Behaviour struct {
 	// not end in a tool's result. Default: `true`.
 	ToolCalls *bool `json:"tool_calls,omitempty"`
 
+	// The tool that is called, where the request offers it; where it doesn't,
+	// the answer is text. Default: the one that the request demands, or each
+	// of those that it offers in turn.
+	Call string `json:"call,omitempty"`
+
+	// The arguments of a tool call, as they are sent. Default: ones that fit
+	// the tool's schema.
+	Arguments string `json:"arguments,omitempty"`
+
 	// The number of tool calls in one answer, unless the request forbids more
 	// than one. Default: `1`.
 	ParallelCalls int `json:"parallel_calls,omitempty"`

@@ -41,6 +41,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    reasoning      [on|off|<words>]
 //	    cached_tokens  <tokens>
 //	    tool_calls     [on|off]
+//	    call           <tool>
+//	    arguments      <json>
 //	    parallel_calls <calls>
 //	    crlf           [on|off]
 //	    no_done        [on|off]

@@ -289,3 +289,14 @@ func TestModelLists(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable,
 		do(t, "GET", server.URL+"/v1/models", "", optionsHeader, `{"status":503}`).StatusCode)
 }
+
+func TestTheCallThatWasChosen(t *testing.T) {
+	server := serve(t, `{"call":"write","arguments":"{\"path\":\"a\"}"}`)
+	f := func(tools, want string) {
+		t.Helper()
+		got := do(t, http.MethodPost, server.URL+"/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":[`+tools+`]}`)
+		require.Contains(t, got.body, want)
+	}
+	f(`{"type":"function","function":{"name":"read"}},{"type":"function","function":{"name":"write"}}`, `"name":"write","arguments":"{\"path\":\"a\"}"`)
+	f(`{"type":"function","function":{"name":"read"}}`, `"content":"This`)
+}
