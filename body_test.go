@@ -8,21 +8,23 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/api"
 )
 
 // An open stream holds neither the request's body nor what flowed through it.
 func TestOpenStreamsHoldNoBodies(t *testing.T) {
-	held := func(size, streamsOpen int, opening string) int64 {
+	held := func(path string, size, streamsOpen int, opening string) int64 {
 		t.Helper()
 		p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
 			streams(opening, chatHello)(w, r)
 			<-r.Context().Done()
 		})
-		_, url := inOrder(t, "", p.URL)
-		body := `{"model":"fast","stream":true,"input":"` + strings.Repeat("x", size) + `"}`
+		url := apis(t, "", api.Chat, p)
+		body := `{"model":"fast","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"` + strings.Repeat("x", size) + `"}]}`
 		before := heap()
 		for range streamsOpen {
-			res, err := http.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			res, err := http.Post(url+path, "application/json", strings.NewReader(body))
 			require.NoError(t, err)
 			defer res.Body.Close()
 			_, err = bufio.NewReaderSize(res.Body, 16).ReadString('\n')
@@ -36,8 +38,10 @@ func TestOpenStreamsHoldNoBodies(t *testing.T) {
 	f := func(size, streamsOpen int, opening string) {
 		t.Helper()
 		flowed := int64(streamsOpen) * int64(size+len(opening))
-		small := held(10, streamsOpen, "")
-		require.Less(t, held(size, streamsOpen, opening)-small, flowed/4)
+		for _, path := range []string{"/v1/chat/completions", "/v1/messages"} {
+			small := held(path, 10, streamsOpen, "")
+			require.Less(t, held(path, size, streamsOpen, opening)-small, flowed/4, path)
+		}
 	}
 	f(4<<20, 8, "")
 	f(copied-1024, 200, "")

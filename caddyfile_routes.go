@@ -28,6 +28,7 @@ import (
 //	        …
 //	    }
 //	    cooldown     off|<initial> [<max>]
+//	    stream       always|never
 //	    stream_usage on|off
 //	    disabled
 //	}
@@ -58,6 +59,7 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 		"extra_body":   p.parseExtraBody,
 		"transport":    func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
 		"cooldown":     p.parseCooldown,
+		"stream":       func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
 		"stream_usage": func(d *caddyfile.Dispenser) error { return parseSwitchOff(d, &p.NoStreamUsage) },
 		"disabled":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
 	})

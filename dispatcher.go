@@ -22,17 +22,25 @@ import (
 // what happened is the client's business. This is the only loop over targets.
 func (x *exchange) dispatch() error {
 	inputTokens := len(x.req.body) / 4 // what English text comes to, roughly
-	plan, err := x.route.plan(x.op.api, inputTokens, x.start, x.targets[:0])
+	plan, err := x.route.plan(&x.op, inputTokens, x.start, x.targets[:0])
 	if err != nil {
 		return err
 	}
 	failover := x.gateway.router.failoverOf(&x.route)
 	x.logPlan(plan)
+	var unable error // what the first target said that cannot express the request
 	for i := 0; i < len(plan) && x.attempts < failover.Attempts; i++ {
 		t := plan[i]
+		passage, err := x.prepare(t)
+		if err != nil {
+			if unable == nil {
+				unable = err
+			}
+			continue
+		}
 		x.attempts++
 		x.target = t
-		failed := x.attempt(t, failover)
+		failed := x.attempt(t, passage, failover)
 		if err := x.r.Context().Err(); err != nil && !x.committed {
 			metrics.attempt(t, verdictCanceled)
 			return fail(ErrClientClosed, "the client went away")
@@ -44,6 +52,9 @@ func (x *exchange) dispatch() error {
 		if failed.dropped && i == len(plan)-1 && x.lastChance() {
 			plan = append(plan, t)
 		}
+	}
+	if len(x.failures) == 0 {
+		return unable
 	}
 	return x.allFailed()
 }
@@ -58,18 +69,18 @@ func (x *exchange) lastChance() bool {
 
 // attempt asks one target. It returns nil once the client has got its answer,
 // good or bad; else why the next target shall be asked.
-func (x *exchange) attempt(t *Target, failover *Failover) *failure {
+func (x *exchange) attempt(t *Target, passage *passage, failover *Failover) *failure {
 	began := x.gateway.now()
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
 	limit := time.Duration(failover.Answer)
-	if x.req.stream {
+	if x.req.stream && passage.stream {
 		limit = time.Duration(failover.FirstContent)
 	}
 	clock := time.AfterFunc(limit, func() { cancel(errFirstContent) })
 	defer clock.Stop()
 
-	res, err := t.Provider.transport.RoundTrip(x.newRequest(ctx, t))
+	res, err := t.Provider.transport.RoundTrip(x.newRequest(ctx, t, passage))
 	if err != nil {
 		f := judgeError(ctx, err)
 		f.dropped = f.reason == reasonBrokenOff
@@ -77,35 +88,38 @@ func (x *exchange) attempt(t *Target, failover *Failover) *failure {
 	}
 	defer res.Body.Close()
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return x.relayError(ctx, t, res, failover, began)
+		return x.relayError(ctx, t, passage, res, failover, began)
 	}
-	a := &answer{x: x, ctx: ctx, target: t, began: began, res: res, clock: clock, watcher: x.newWatcher()}
-	return a.relay()
+	a := &answer{x: x, ctx: ctx, target: t, passage: passage, began: began, res: res, clock: clock, watcher: x.newWatcher(passage)}
+	if x.op.api == api.Responses && passage.op.api == api.Responses && !x.req.unstored {
+		a.ids = &responseIDs{provider: t.Provider, key: x.key}
+	}
+	return a.pass()
 }
 
 // newRequest makes the request that a target gets. It is built from nothing: of
 // the client's headers only those on the list go along, and nothing that says
 // who the client is.
-func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
+func (x *exchange) newRequest(ctx context.Context, t *Target, passage *passage) *http.Request {
 	p := t.Provider
-	at := p.endpoints[x.op.api]
-	body := x.req.rewrite(t, x.asksUsage(p))
-	x.sent = body.source()
+	at := p.endpoints[passage.op.api]
+	size := passage.body.size()
+	x.sent, passage.body = passage.body.source(), nil
 	reader, _ := x.sent.open() // it is all in memory
 	// The transport may write into the request's vars, and an attempt that
 	// was given up may still be doing so when the next one runs.
 	ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
 	req := (&http.Request{
-		Method:        http.MethodPost,
-		URL:           x.op.url(at, t.Model, forwardedQuery(x.r.URL)),
+		Method:        passage.method,
+		URL:           passage.op.url(at, t.Model, passage.query),
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        x.upstreamHeader(at),
+		Header:        x.upstreamHeader(at, passage),
 		Host:          at.base.Host,
 		Body:          reader,
 		GetBody:       x.sent.open,
-		ContentLength: body.size(),
+		ContentLength: size,
 	}).WithContext(x.sent.trace(ctx))
 	if p.HeaderUp != nil {
 		x.headerUp(p.HeaderUp, req)
@@ -116,8 +130,12 @@ func (x *exchange) newRequest(ctx context.Context, t *Target) *http.Request {
 // asksUsage tells whether a chat stream's usage has to be asked for on the
 // gateway's own account.
 func (x *exchange) asksUsage(p *Provider) bool {
-	return x.req.stream && x.op.api == api.Chat && !x.req.usage &&
-		!x.gateway.NoStreamUsage && !p.NoStreamUsage && !presets[p.Preset].noStreamUsage &&
+	return x.req.stream && x.op.api == api.Chat && !x.req.usage && x.mayAskUsage(p)
+}
+
+// mayAskUsage tells whether a provider may be asked for the usage of a stream.
+func (x *exchange) mayAskUsage(p *Provider) bool {
+	return !x.gateway.NoStreamUsage && !p.NoStreamUsage && !presets[p.Preset].noStreamUsage &&
 		!slices.ContainsFunc(p.extra, func(m bodyMember) bool { return m.key == "stream_options" })
 }
 
@@ -161,18 +179,22 @@ func (x *exchange) logPlan(plan []*Target) {
 
 // relayError passes judgement on an answer that is no success, and gives the
 // client the ones that are its own business.
-func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response, failover *Failover, began time.Time) *failure {
+func (x *exchange) relayError(ctx context.Context, t *Target, passage *passage, res *http.Response, failover *Failover, began time.Time) *failure {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if err != nil && ctx.Err() != nil {
 		return x.failed(t, judgeError(ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, failover, x.gateway.now())
-	if next {
+	if next || x.op.verb == verbCount && !clientsBusiness(res.StatusCode) {
 		return x.failed(t, verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
 	t.state.succeeded(began)
-	body = x.errorBody(t, res, body)
+	if passage.op.api == x.op.api {
+		body = x.errorBody(t, res, body)
+	} else {
+		body = x.translatedError(t, passage.op.api, res.StatusCode, body)
+	}
 	header := x.w.Header()
 	copyAnswerHeader(header, res.Header)
 	x.nameTarget(header)
@@ -183,6 +205,18 @@ func (x *exchange) relayError(ctx context.Context, t *Target, res *http.Response
 	x.w.WriteHeader(res.StatusCode)
 	_, _ = x.w.Write(body) // a client that is gone needs no answer
 	return nil
+}
+
+// translatedError is what the provider said, in the words of the client's API.
+func (x *exchange) translatedError(t *Target, a api.API, status int, body []byte) []byte {
+	said := t.Provider.redact(body)
+	codec, ok := codecs[a]
+	if !ok {
+		codec = codecs[api.Chat] // all of OpenAI's APIs fail in the same words
+	}
+	e := codec.DecodeError(status, said)
+	e.Status = status
+	return x.op.api.ErrorBody(e)
 }
 
 // errorBody is what the provider said, without our credential; in an error of

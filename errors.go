@@ -48,6 +48,15 @@ var (
 	ErrUnsupportedEncoding = &Code{"UNSUPPORTED_ENCODING", http.StatusUnsupportedMediaType, "unsupported_encoding"}
 	// ErrUnauthorized says that no valid key was presented.
 	ErrUnauthorized = &Code{"UNAUTHORIZED", http.StatusUnauthorized, "invalid_api_key"}
+	// ErrNotExpressible says that a request asks for something that no API of
+	// its targets can express.
+	ErrNotExpressible = &Code{"NOT_EXPRESSIBLE", http.StatusBadRequest, "unsupported_parameter"}
+	// ErrResponseNotFound says that a stored response is not there, or is
+	// another key's.
+	ErrResponseNotFound = &Code{"RESPONSE_NOT_FOUND", http.StatusNotFound, "response_not_found"}
+	// ErrPreviousNotFound says that the response which a request continues is
+	// not there, or is another key's.
+	ErrPreviousNotFound = &Code{"PREVIOUS_RESPONSE_NOT_FOUND", http.StatusBadRequest, "previous_response_not_found"}
 	// ErrForbidden says that the key, or this place, may not ask for this.
 	ErrForbidden = &Code{"FORBIDDEN", http.StatusForbidden, "forbidden"}
 	// ErrProviderRefused says that a provider found fault with the request. Its
@@ -70,6 +79,8 @@ type Error struct {
 	// Message is a sentence for the person who reads it. It carries no
 	// credential and no provider's URL.
 	Message string
+	// Param is the member of the request at fault; empty where none is.
+	Param string
 	// RetryAfter is how long the client should wait; 0 says nothing.
 	RetryAfter time.Duration
 }
@@ -92,7 +103,7 @@ func (e *Error) status() int {
 
 // forClient is the error in the words of the client's API.
 func (e *Error) forClient() api.Error {
-	return api.Error{Status: e.status(), Code: e.Code.openAI, Message: e.Message}
+	return api.Error{Status: e.status(), Code: e.Code.openAI, Param: e.Param, Message: e.Message}
 }
 
 // asError is err as something that can be told to a client.

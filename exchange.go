@@ -28,6 +28,9 @@ type exchange struct {
 	req   request
 	route Route
 
+	neutral    *api.Request // what the client asks, once something had to be translated
+	neutralErr error
+
 	target       *Target // the one that answered, or was tried last
 	attempts     int
 	repeated     bool // the last target has been asked twice

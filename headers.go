@@ -52,18 +52,26 @@ const userAgent = "Plexus"
 // Messages it speaks: there has been no other since 2023.
 const anthropicVersion = "2023-06-01"
 
-func (x *exchange) upstreamHeader(at *endpoint) http.Header {
+// tracingHeaders are those that go along even where the request is written anew
+// in another API, whose vendor knows nothing of the client's other headers.
+var tracingHeaders = []string{"Traceparent", "Tracestate"}
+
+func (x *exchange) upstreamHeader(at *endpoint, p *passage) http.Header {
+	forwarded := forwardedHeaders
+	if p.op.api != x.op.api {
+		forwarded = tracingHeaders
+	}
 	header := make(http.Header, len(forwardedHeaders)+2)
-	for _, name := range forwardedHeaders {
+	for _, name := range forwarded {
 		if values := x.r.Header[name]; len(values) > 0 {
 			header[name] = slices.Clip(values)
 		}
 	}
-	if x.req.boundary == "" {
+	if x.req.boundary == "" && p.method == http.MethodPost {
 		// What has been read as JSON is JSON, whatever curl calls it.
 		header["Content-Type"] = []string{"application/json"}
 	}
-	if x.op.api == api.Messages && header["Anthropic-Version"] == nil {
+	if p.op.api == api.Messages && header["Anthropic-Version"] == nil {
 		header["Anthropic-Version"] = []string{anthropicVersion}
 	}
 	header["User-Agent"] = []string{userAgent}

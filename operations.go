@@ -3,6 +3,7 @@ package plexus
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -16,12 +17,15 @@ import (
 // operation is what a path asks for: an API, and which of its endpoints.
 type operation struct {
 	kind operationKind
+	verb verb
 	api  api.API
 	// path follows the provider's base URL. Gemini's is the method behind the
 	// model, such as ":generateContent".
 	path string
 	// model is the model's name where the path has it.
 	model string
+	// response is the id of a stored response, where the path has one.
+	response string
 	// form says that the endpoint takes multipart forms. Elsewhere a form is
 	// read as the JSON that it is not, lest a provider that ignores the
 	// Content-Type find another model in it than we do.
@@ -34,14 +38,25 @@ const (
 	operationAsk    operationKind = iota // a question to a model
 	operationList                        // GET /v1/models
 	operationLookup                      // GET /v1/models/{model}
+	operationStored                      // /v1/responses/{id}
+)
+
+// verb is what a question asks for, as far as it can be asked in several APIs.
+type verb int
+
+const (
+	verbOther verb = iota
+	verbGenerate
+	verbCount
+	verbEmbed
 )
 
 // operations are the endpoints whose path says everything.
 var operations = map[string]operation{
-	"/v1/chat/completions":      {api: api.Chat, path: "/chat/completions"},
-	"/v1/completions":           {api: api.Completions, path: "/completions"},
-	"/v1/responses":             {api: api.Responses, path: "/responses"},
-	"/v1/embeddings":            {api: api.Embeddings, path: "/embeddings"},
+	"/v1/chat/completions":      {verb: verbGenerate, api: api.Chat, path: "/chat/completions"},
+	"/v1/completions":           {verb: verbGenerate, api: api.Completions, path: "/completions"},
+	"/v1/responses":             {verb: verbGenerate, api: api.Responses, path: "/responses"},
+	"/v1/embeddings":            {verb: verbEmbed, api: api.Embeddings, path: "/embeddings"},
 	"/v1/moderations":           {api: api.Moderations, path: "/moderations"},
 	"/v1/rerank":                {api: api.Rerank, path: "/rerank"},
 	"/v1/images/generations":    {api: api.Images, path: "/images/generations"},
@@ -49,20 +64,23 @@ var operations = map[string]operation{
 	"/v1/audio/speech":          {api: api.Audio, path: "/audio/speech"},
 	"/v1/audio/transcriptions":  {api: api.Audio, path: "/audio/transcriptions", form: true},
 	"/v1/audio/translations":    {api: api.Audio, path: "/audio/translations", form: true},
-	"/v1/messages":              {api: api.Messages, path: "/messages"},
-	"/v1/messages/count_tokens": {api: api.Messages, path: "/messages/count_tokens"},
+	"/v1/messages":              {verb: verbGenerate, api: api.Messages, path: "/messages"},
+	"/v1/messages/count_tokens": {verb: verbCount, api: api.Messages, path: "/messages/count_tokens"},
 	"/v1/models":                {kind: operationList},
 	"/v1beta/models":            {kind: operationList, api: api.Gemini},
 }
 
-// geminiMethods are the methods of Gemini's models, and whether each streams.
-var geminiMethods = map[string]bool{
-	"generateContent":       false,
-	"streamGenerateContent": true,
-	"countTokens":           false,
-	"embedContent":          false,
-	"batchEmbedContents":    false,
+// geminiMethods are the methods of Gemini's models.
+var geminiMethods = map[string]verb{
+	"generateContent":     verbGenerate,
+	streamGenerateContent: verbGenerate,
+	"countTokens":         verbCount,
+	"embedContent":        verbEmbed,
+	"batchEmbedContents":  verbEmbed,
 }
+
+// streamGenerateContent is the method that streams.
+const streamGenerateContent = "streamGenerateContent"
 
 // watchers makes the watcher of each API's answers.
 var watchers = map[api.API]func() api.Watcher{
@@ -88,6 +106,9 @@ func operationOf(r *http.Request) (operation, bool) {
 	}
 	op, ok := operations[r.URL.Path]
 	if !ok {
+		op, ok = storedOperation(r)
+	}
+	if !ok {
 		op, ok = modelOperation(r)
 	}
 	if ok && op.api == "" {
@@ -110,8 +131,8 @@ func modelOperation(r *http.Request) (operation, bool) {
 		return operation{}, false
 	}
 	if colon := strings.LastIndexByte(rest, ':'); colon > 0 {
-		if _, ok := geminiMethods[rest[colon+1:]]; ok {
-			return operation{api: api.Gemini, path: rest[colon:], model: rest[:colon]}, true
+		if verb, ok := geminiMethods[rest[colon+1:]]; ok {
+			return operation{verb: verb, api: api.Gemini, path: rest[colon:], model: rest[:colon]}, true
 		}
 	}
 	get := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -139,29 +160,32 @@ func askingAPI(r *http.Request) api.API {
 }
 
 func (op *operation) checkMethod(r *http.Request) error {
-	if op.kind == operationAsk {
-		if r.Method != http.MethodPost {
-			return fail(ErrMethodNotAllowed, "%s is not a method of this endpoint; use POST", r.Method)
-		}
-		return nil
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return fail(ErrMethodNotAllowed, "%s is not a method of this endpoint; use GET", r.Method)
+	if methods := op.methods(); !slices.Contains(methods, r.Method) {
+		return fail(ErrMethodNotAllowed, "%s is not a method of this endpoint; use %s", r.Method, methods[0])
 	}
 	return nil
 }
 
+// methods are those of the endpoint, the usual one first.
+func (op *operation) methods() []string {
+	switch op.kind {
+	case operationAsk:
+		return []string{http.MethodPost}
+	case operationStored:
+		return storedMethods[op.path]
+	default:
+		return []string{http.MethodGet, http.MethodHead}
+	}
+}
+
 // allow is the Allow header of an answer to a wrong method.
 func (op *operation) allow() string {
-	if op.kind == operationAsk {
-		return "POST, OPTIONS"
-	}
-	return "GET, HEAD, OPTIONS"
+	return strings.Join(append(op.methods(), http.MethodOptions), ", ")
 }
 
 // streams tells whether the path itself asks for a stream.
 func (op *operation) streams() bool {
-	return op.api == api.Gemini && op.path != "" && geminiMethods[op.path[1:]]
+	return op.api == api.Gemini && op.path == ":"+streamGenerateContent
 }
 
 // url is where the operation is at a provider.

@@ -7,8 +7,10 @@
 //	plexus.go       which endpoint, who asks, what it asks for
 //	router.go       the name's targets, and by selector.go their order
 //	dispatcher.go   the attempts, one target after the other
-//	provider.go     the request as the provider gets it
+//	way.go          the API in which a target is asked, and the request in it
+//	provider.go     where and how the provider is reached
 //	relay.go        the answer's bytes, as they come
+//	translate.go    or the answer in the client's API, where that is another
 package plexus
 
 import (
@@ -113,8 +115,11 @@ func (x *exchange) serve() (err error) {
 		return err
 	}
 	x.identify()
-	if x.op.kind != operationAsk {
+	switch x.op.kind {
+	case operationList, operationLookup:
 		return x.serveModels()
+	case operationStored:
+		return x.serveStored()
 	}
 	if err = x.readRequest(); err != nil {
 		return err
@@ -124,6 +129,12 @@ func (x *exchange) serve() (err error) {
 	}
 	if err = x.key.permit(&x.req, &x.route); err != nil {
 		return err
+	}
+	if err = x.pin(); err != nil {
+		return err
+	}
+	if x.op.verb == verbCount {
+		return x.count()
 	}
 	return x.dispatch()
 }

@@ -81,6 +81,11 @@ type Provider struct {
 	// provider for their usage. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
 
+	// How this provider answers where that is not as the client asks:
+	// `always` in streams, or `never`. A client that asks for the other form
+	// gets it all the same. Default: as the client asks.
+	Stream string `json:"stream,omitempty"`
+
 	endpoints map[api.API]*endpoint
 	models    map[string]*Target
 	unlisted  *targetState
@@ -108,6 +113,9 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 	}
 	if err := p.locate(logger); err != nil {
 		return err
+	}
+	if p.Stream != "" && p.Stream != streamAlways && p.Stream != streamNever {
+		return fmt.Errorf("stream: expected %s or %s, got %q", streamAlways, streamNever, p.Stream)
 	}
 	if err := p.readExtraBody(); err != nil {
 		return err

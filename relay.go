@@ -23,6 +23,8 @@ type answer struct {
 	x       *exchange
 	ctx     context.Context
 	target  *Target
+	passage *passage
+	ids     *responseIDs // for responses that the provider stores
 	began   time.Time
 	res     *http.Response
 	clock   *time.Timer
@@ -33,6 +35,7 @@ type answer struct {
 	finished bool          // as the model meant it to
 	closed   bool          // nothing of it can follow
 	failed   bool          // the provider says so
+	told     bool          // the client has been told that it broke off
 }
 
 // maxHeld is how much of a stream, in bytes, is held back while waiting for its
@@ -45,19 +48,48 @@ const maxHeld = 1 << 20
 // one that breaks off can still be asked of another target.
 const maxWhole = 4 << 20
 
-// relay passes the answer on. It returns nil once the client has got anything,
-// else why the next target shall be asked.
-func (a *answer) relay() *failure {
+// pass passes the answer on: by relay where client and target speak the same
+// API, else by translation. It returns nil once the client has got anything, else
+// why the next target shall be asked.
+func (a *answer) pass() *failure {
 	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
+	if kind == "text/html" {
+		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
+	}
+	if stream := kind == "text/event-stream"; a.translates(stream) {
+		return a.translate(stream)
+	}
+	return a.relay(kind)
+}
+
+// translates tells whether the answer has to be put into another form: its API is
+// another one, or it is a stream where the client asked for none, or the reverse.
+// The latter passes as it is where nobody understands what the client asks.
+func (a *answer) translates(stream bool) bool {
+	if a.passage.op.api != a.x.op.api {
+		return true
+	}
+	if stream == a.x.req.stream || a.x.op.verb != verbGenerate || codecs[a.x.op.api] == nil || a.isArray() {
+		return false
+	}
+	_, err := a.x.neutralRequest()
+	return err == nil
+}
+
+// isArray tells whether the answer is a stream in a JSON array, as Gemini's are
+// without alt=sse.
+func (a *answer) isArray() bool {
+	return a.passage.op.streams() && !strings.Contains(a.passage.query, "alt=sse")
+}
+
+func (a *answer) relay(kind string) *failure {
 	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
 	switch {
 	case kind == "text/event-stream":
 		return a.relayStream()
-	case kind == "text/html":
-		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
 	case !isJSON:
 		return a.relayBytes(nil)
-	case a.x.op.streams():
+	case a.isArray():
 		return a.relayArray()
 	default:
 		return a.relayWhole()
@@ -97,11 +129,15 @@ func (a *answer) commit() error {
 
 // relayWhole passes on an answer that is one JSON document.
 func (a *answer) relayWhole() *failure {
-	body, err := readAll(io.LimitReader(a.res.Body, maxWhole), a.res.ContentLength)
+	limit := maxWhole
+	if a.ids != nil {
+		limit = maxTranslated // its id has to be found
+	}
+	body, err := readAll(io.LimitReader(a.res.Body, int64(limit)), a.res.ContentLength)
 	if err != nil {
 		return a.gone(err)
 	}
-	if len(body) == maxWhole {
+	if len(body) == limit {
 		return a.relayBytes(body)
 	}
 	if !jsonscan.Valid(body) && len(body) > 0 {
@@ -112,6 +148,9 @@ func (a *answer) relayWhole() *failure {
 	}
 	if err := a.commit(); err != nil {
 		return a.gone(err)
+	}
+	if a.ids != nil {
+		body = a.ids.document(body)
 	}
 	a.x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	a.x.w.WriteHeader(a.res.StatusCode)
@@ -176,7 +215,7 @@ func (a *answer) endBytes(err error) {
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)
 	default:
-		a.conclude(verdictInvalid, fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target), err)
+		a.conclude(verdictInvalid, a.brokenOff(), err)
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -206,7 +245,7 @@ func (a *answer) relayStream() *failure {
 		}
 		// A few keep-alives go along; nobody misses the others.
 		if !a.strips(signs) && (signs.Content || len(held) < keepAlives || !keepsAlive(ev)) {
-			held = append(held, ev.Raw...)
+			held = append(held, a.bytes(ev)...)
 			a.events++
 		}
 		if signs.Content {
@@ -219,11 +258,7 @@ func (a *answer) relayStream() *failure {
 	if err := a.commit(); err != nil {
 		return a.gone(err)
 	}
-	header := a.x.w.Header()
-	// Compression gains nothing on events that are flushed one by one, and
-	// collecting them, as nginx in front of us would, defeats their purpose.
-	header["Cache-Control"] = []string{"no-cache, no-transform"}
-	header["X-Accel-Buffering"] = []string{"no"}
+	streamHeader(a.x.w.Header())
 	a.x.w.WriteHeader(a.res.StatusCode)
 	a.follow(reader, held)
 	return nil
@@ -240,6 +275,14 @@ func keepsAlive(ev sse.Event) bool {
 
 // mayHold is how much is held back of this stream, in bytes.
 func (a *answer) mayHold() int { return maxHeld + 4*len(a.x.req.body) }
+
+// bytes are an event as the client gets it.
+func (a *answer) bytes(ev sse.Event) []byte {
+	if a.ids != nil {
+		return a.ids.event(ev)
+	}
+	return ev.Raw
+}
 
 func (a *answer) look(ev sse.Event) api.Signs {
 	signs := a.watcher.Event(ev.Name, ev.Data)
@@ -271,7 +314,7 @@ func (a *answer) endedEarly(err error) *failure {
 // strips tells whether an event only answers what we asked for and the client
 // did not.
 func (a *answer) strips(signs api.Signs) bool {
-	return signs.UsageOnly && a.x.asksUsage(a.target.Provider)
+	return signs.UsageOnly && a.passage.strips
 }
 
 // follow sends what was held back and then every event as it comes, each in a
@@ -298,7 +341,7 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 			continue
 		}
 		a.events++
-		raw := ev.Raw
+		raw := a.bytes(ev)
 		if signs.Failed {
 			raw = a.target.Provider.redact(raw)
 		}
@@ -316,12 +359,20 @@ func cutShort(ev sse.Event) bool {
 	return last != '\n' && ev.Data != nil && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data)
 }
 
+// streamHeader keeps what stands between us and the client from collecting the
+// events: compression gains nothing on what is flushed one by one, and a buffer,
+// such as nginx's, defeats its purpose.
+func streamHeader(header http.Header) {
+	header["Cache-Control"] = []string{"no-cache, no-transform"}
+	header["X-Accel-Buffering"] = []string{"no"}
+}
+
 // send writes bytes and sees to it that they leave.
-func (a *answer) send(b []byte) error {
-	if _, err := a.x.w.Write(b); err != nil {
+func (x *exchange) send(b []byte) error {
+	if _, err := x.w.Write(b); err != nil {
 		return err
 	}
-	if err := a.x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil
@@ -341,11 +392,19 @@ func (a *answer) ended(err error) {
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)
 	default:
-		e := fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target)
+		e := a.brokenOff()
 		a.conclude(verdictInvalid, e, err)
-		_ = a.send(a.x.op.api.ErrorEvent(e.forClient(), a.events)) // nothing is left to try
+		if !a.told {
+			_ = a.send(a.x.op.api.ErrorEvent(e.forClient(), a.events)) // nothing is left to try
+		}
 	}
 }
+
+func (a *answer) brokenOff() *Error {
+	return fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target)
+}
+
+func (a *answer) send(b []byte) error { return a.x.send(b) }
 
 // clientGone notes that the client left. SDKs hang up on the last event, without
 // waiting for the end of the body: that is a success.

@@ -30,6 +30,13 @@ type request struct {
 	streamOptions place
 	// usage says that the client asks for the usage of a chat stream.
 	usage bool
+	// previous is where a request of Responses names the response that it
+	// continues, previousID the id, as the provider knows it once it is opened.
+	previous   place
+	previousID string
+	// unstored says that the response is not to be stored, so that nobody will
+	// ask for it again.
+	unstored bool
 	// alternatives says that the body lists more models, as OpenRouter's
 	// `models` does.
 	alternatives bool
@@ -155,6 +162,12 @@ func (req *request) member(op *operation, it *jsonscan.Iter) error {
 		req.stream = string(it.Value()) == "true"
 	case key == "models":
 		req.alternatives = true
+	case key == "store" && op.api == api.Responses:
+		req.unstored = string(it.Value()) == "false"
+	case key == "previous_response_id" && op.api == api.Responses:
+		if id, ok := jsonscan.String(it.Value()); ok && id != "" {
+			req.previous, req.previousID = place{it.Start, it.End, `"`, `"`}, id
+		}
 	case key == "stream_options" && op.api == api.Chat:
 		req.streamOptions = place{start: it.Start, end: it.End}
 		req.usage = string(jsonscan.Member(it.Value(), "include_usage")) == "true"

@@ -23,6 +23,9 @@ func (req *request) rewrite(t *Target, askUsage bool) pieces {
 	for _, at := range req.names {
 		splices = append(splices, splice{at.start, at.end, at.text(t.Model)})
 	}
+	if req.previousID != "" {
+		splices = append(splices, splice{req.previous.start, req.previous.end, req.previous.text(req.previousID)})
+	}
 	if req.boundary == "" {
 		var added []string
 		if askUsage {

@@ -20,6 +20,7 @@ type Router struct {
 	models    []*route
 	names     map[string]*route
 	providers map[string]*Provider
+	byRef     map[string]*Provider // by their names in response ids
 	failover  Failover
 }
 
@@ -50,6 +51,7 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 	r := &Router{
 		names:     make(map[string]*route, len(g.Models)),
 		providers: make(map[string]*Provider, len(g.Providers)),
+		byRef:     make(map[string]*Provider, len(g.Providers)),
 		failover:  g.Failover.over(nil),
 	}
 	for _, p := range g.Providers {
@@ -57,6 +59,7 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 			return nil, fmt.Errorf("duplicate provider %q", p.Name)
 		}
 		r.providers[p.Name] = p
+		r.byRef[providerRef(p.Name)] = p
 		if err := r.addProvider(g, p); err != nil {
 			return nil, err
 		}
@@ -257,16 +260,16 @@ func (r *Router) notFound(name string, p *Provider, model string) error {
 	return fail(ErrAliasNotFound, "the model %s does not exist; GET /v1/models lists those that do", quoted(name))
 }
 
-// plan orders the targets of a route for one request: those that speak its API
+// plan orders the targets of a route for one request: those that can be asked it
 // and are not cooling down, best first. The slice is the caller's to keep.
-func (r *Route) plan(a api.API, inputTokens int, now time.Time, room []*Target) ([]*Target, error) {
+func (r *Route) plan(op *operation, inputTokens int, now time.Time, room []*Target) ([]*Target, error) {
 	for _, t := range r.Targets {
-		if t.Provider.endpoints[a] != nil {
+		if t.Provider.distance(op) >= 0 {
 			room = append(room, t)
 		}
 	}
 	if len(room) == 0 {
-		return nil, r.notSpoken(a)
+		return nil, r.notSpoken(op.api)
 	}
 	room, err := awake(room, now)
 	if err != nil {
@@ -274,8 +277,17 @@ func (r *Route) plan(a api.API, inputTokens int, now time.Time, room []*Target) 
 	}
 	if r.route != nil && len(room) > 1 {
 		r.route.selector.Order(&Selection{Candidates: room, InputTokens: inputTokens, Now: now, Rotation: r.route.rotation})
+		if r.route.model.APIMatch {
+			preferRelay(room, op)
+		}
 	}
 	return room, nil
+}
+
+// preferRelay puts the targets first that speak the client's API, then those to
+// which the least gets lost; among equals the selector's order stays.
+func preferRelay(targets []*Target, op *operation) {
+	slices.SortStableFunc(targets, func(a, b *Target) int { return a.Provider.distance(op) - b.Provider.distance(op) })
 }
 
 func (r *Route) notSpoken(a api.API) error {

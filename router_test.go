@@ -165,7 +165,7 @@ func TestDisabledTargetsAreNeverChosen(t *testing.T) {
 	for range 1000 {
 		route, err := g.router.Resolve("m")
 		require.NoError(t, err)
-		plan, err := route.plan(api.Chat, 0, time.Now(), nil)
+		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, 0, time.Now(), nil)
 		require.NoError(t, err)
 		require.Equal(t, []string{"on/b"}, names(plan))
 	}
@@ -180,7 +180,7 @@ func TestWeightedTargetsAreReachedInProportion(t *testing.T) {
 	for range calls {
 		route, err := g.router.Resolve("smart")
 		require.NoError(t, err)
-		plan, err := route.plan(api.Chat, 0, time.Now(), nil)
+		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, 0, time.Now(), nil)
 		require.NoError(t, err)
 		require.Len(t, plan, 2, "the other target is the failover")
 		first[plan[0].String()]++
@@ -206,7 +206,7 @@ func TestPlanSkipsTargetsOfOtherAPIs(t *testing.T) {
 	plan := func(name string, a api.API) ([]string, error) {
 		route, err := g.router.Resolve(name)
 		require.NoError(t, err)
-		targets, err := route.plan(a, 0, time.Now(), nil)
+		targets, err := route.plan(&operation{api: a}, 0, time.Now(), nil)
 		return names(targets), err
 	}
 	got, err := plan("both", api.Chat)
@@ -239,7 +239,7 @@ func TestCoolingTargets(t *testing.T) {
 	route, err := g.router.Resolve("m")
 	require.NoError(t, err)
 	plan := func(at time.Duration) ([]string, error) {
-		targets, err := route.plan(api.Chat, 0, now.Add(at), nil)
+		targets, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, 0, now.Add(at), nil)
 		return names(targets), err
 	}
 	a, b := route.Targets[0], route.Targets[1]

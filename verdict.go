@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/gemini"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
@@ -111,6 +112,9 @@ const maxErrorBody = 64 << 10
 // the next target shall be tried; if not, the answer is the client's.
 func judgeStatus(status int, header http.Header, body []byte, f *Failover, now time.Time) (failure, bool) {
 	out := failure{status: status, verdict: verdictStatus, retryAfter: retryAfter(header, now)}
+	if out.retryAfter == 0 {
+		out.retryAfter = gemini.RetryDelay(body) // Google says it nowhere else
+	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		out.verdict, out.reason = verdictCredential, fmt.Sprintf("%d (it refuses our credential)", status)
@@ -137,6 +141,15 @@ func judgeStatus(status int, header http.Header, body []byte, f *Failover, now t
 	}
 	out.verdict = verdictClientError
 	return out, false
+}
+
+// clientsBusiness tells whether a status says that the request is at fault.
+func clientsBusiness(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }
 
 // unknownModel tells whether an error says that the provider does not have the

@@ -11,9 +11,9 @@ import (
 
 // newWatcher watches an answer to this request. Where an API's streams do not
 // say that they are over, the number of things that were asked for does.
-func (x *exchange) newWatcher() api.Watcher {
-	w := watchers[x.op.api]()
-	if !x.req.stream || x.req.boundary != "" {
+func (x *exchange) newWatcher(p *passage) api.Watcher {
+	w := watchers[p.op.api]()
+	if p.op.api != x.op.api || !x.req.stream || x.req.boundary != "" {
 		return w
 	}
 	switch w := w.(type) {

@@ -1,0 +1,142 @@
+package plexus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/sse"
+)
+
+// storedOperation reads the path of a response that a provider stores, or of
+// what can be done with it:
+// https://platform.openai.com/docs/api-reference/responses/get.
+func storedOperation(r *http.Request) (operation, bool) {
+	rest, ok := strings.CutPrefix(r.URL.Path, "/v1/responses/")
+	if !ok {
+		return operation{}, false
+	}
+	id, action, _ := strings.Cut(rest, "/")
+	if id == "" || action != "" && action != "cancel" && action != "input_items" {
+		return operation{}, false
+	}
+	op := operation{kind: operationStored, api: api.Responses, response: id}
+	if action != "" {
+		op.path = "/" + action
+	}
+	return op, true
+}
+
+// storedMethods are the methods of a stored response's paths, by what follows
+// its id.
+var storedMethods = map[string][]string{
+	"":             {http.MethodGet, http.MethodDelete},
+	"/input_items": {http.MethodGet},
+	"/cancel":      {http.MethodPost},
+}
+
+// serveStored asks the provider that made a response for it.
+func (x *exchange) serveStored() error {
+	p, id, ok := x.gateway.router.openResponseID(x.key, x.op.response)
+	if !ok || p.Disabled || p.endpoints[api.Responses] == nil {
+		return fail(ErrResponseNotFound, "there is no response %s of this key; only responses that were stored through this gateway can be asked for", quoted(x.op.response))
+	}
+	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel}
+	x.route = Route{Alias: p.Name + "/" + unlistedLabel, Passthrough: true, Targets: []*Target{x.target}}
+	x.attempts = 1
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	defer cancel(nil)
+	clock := time.AfterFunc(time.Duration(x.gateway.router.failover.Answer), func() { cancel(errFirstContent) })
+	defer clock.Stop()
+	res, err := p.transport.RoundTrip(x.newRequest(ctx, x.target, x.storedPassage(id)))
+	if err != nil {
+		return x.storedFailed(judgeError(ctx, err), err)
+	}
+	defer res.Body.Close()
+	ids := &responseIDs{provider: p, key: x.key}
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == "text/event-stream" && res.StatusCode == http.StatusOK {
+		clock.Stop()
+		return x.relayStoredStream(res, ids)
+	}
+	body, err := readAll(io.LimitReader(res.Body, maxTranslated), res.ContentLength)
+	if err != nil {
+		return x.storedFailed(judgeError(ctx, err), err)
+	}
+	return x.relayStored(res, body, ids, id)
+}
+
+// relayStored gives the client what the provider said, with its own ids.
+func (x *exchange) relayStored(res *http.Response, body []byte, ids *responseIDs, id string) error {
+	status := res.StatusCode
+	switch {
+	case status >= 200 && status <= 299:
+		body = ids.document(body)
+	case status < 400, status >= 500, status == http.StatusUnauthorized, status == http.StatusForbidden:
+		reason := strconv.Itoa(status) + " " + http.StatusText(status)
+		return x.storedFailed(failure{status: status, reason: reason, verdict: verdictStatus, retryAfter: retryAfter(res.Header, x.gateway.now())}, nil)
+	default:
+		// It quotes its own id of the response.
+		body = bytes.ReplaceAll(x.errorBody(x.target, res, body), []byte(id), []byte(x.op.response))
+		x.err = &Error{Code: ErrProviderRefused, Status: status}
+	}
+	header := x.w.Header()
+	copyAnswerHeader(header, res.Header)
+	x.nameTarget(header)
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(body) // a client that is gone needs no answer
+	return nil
+}
+
+func (x *exchange) storedPassage(id string) *passage {
+	query := x.r.URL.Query()
+	query.Del("key") // is between the client and us
+	op := x.op
+	op.path = "/responses/" + url.PathEscape(id) + op.path
+	return &passage{op: op, method: x.r.Method, query: query.Encode()}
+}
+
+// storedFailed is the answer where the provider gave none: no other has the
+// response.
+func (x *exchange) storedFailed(f failure, cause error) error {
+	if x.r.Context().Err() != nil {
+		return fail(ErrClientClosed, "the client went away")
+	}
+	x.failures = append(x.failures, *x.failed(x.target, f, cause))
+	return x.allFailed()
+}
+
+// relayStoredStream passes on the events of a response that is being made in the
+// background.
+func (x *exchange) relayStoredStream(res *http.Response, ids *responseIDs) error {
+	header := x.w.Header()
+	copyAnswerHeader(header, res.Header)
+	x.nameTarget(header)
+	streamHeader(header)
+	x.w.WriteHeader(res.StatusCode)
+	x.committed = true
+	defer x.rc.Flush()
+	reader := sse.NewReader(res.Body)
+	for {
+		ev, err := reader.Next()
+		if err != nil {
+			if !errors.Is(err, io.EOF) && x.r.Context().Err() == nil {
+				x.err = fail(ErrStreamBroken, "the answer of %s broke off before its end", x.target)
+				panic(http.ErrAbortHandler)
+			}
+			return nil
+		}
+		if err := x.send(ids.event(ev)); err != nil {
+			x.err = fail(ErrClientClosed, "the client went away")
+			return nil
+		}
+	}
+}

@@ -1,0 +1,315 @@
+package plexus
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/gemini"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/sse"
+)
+
+// translation is an answer on its way from a target's API to the client's, or
+// from a stream to a whole answer or back. It has two ends, each of which knows
+// one format, and the neutral form in between.
+type translation struct {
+	*answer
+	req    *api.Request // the client's
+	client api.ClientCodec
+	target api.TargetCodec
+
+	encoder api.StreamEncoder
+	array   bool   // the stream is Gemini's JSON array, and no event stream
+	buf     []byte // what is to be sent
+	ready   bool   // something that the client can act on has come
+}
+
+// maxTranslated is how much of an answer, in bytes, is read to be translated as
+// a whole: images are among them.
+const maxTranslated = 64 << 20
+
+// translate passes the answer on in the client's API. It returns nil once the
+// client has got anything, else why the next target shall be asked.
+func (a *answer) translate(stream bool) *failure {
+	if a.x.op.verb == verbEmbed {
+		return a.translateEmbeddings()
+	}
+	req, err := a.x.neutralRequest()
+	if err != nil {
+		return a.fail(failure{reason: "the answer is not in the form that was asked for", verdict: verdictInvalid})
+	}
+	t := &translation{answer: a, req: req, client: clientCodec(a.x.op.api), target: codecs[a.passage.op.api]}
+	switch {
+	case stream && a.x.req.stream:
+		t.req, a.x.neutral = req.Answering(), nil
+		return t.relayEvents()
+	case stream:
+		return t.collect()
+	default:
+		return t.relayAnswer()
+	}
+}
+
+// relayAnswer translates an answer in one piece, for a client that asked for one
+// or for a stream.
+func (t *translation) relayAnswer() *failure {
+	body, err := readAll(io.LimitReader(t.res.Body, maxTranslated), t.res.ContentLength)
+	switch {
+	case err != nil:
+		return t.gone(err)
+	case len(body) == maxTranslated:
+		return t.fail(failure{reason: "an answer that is too large to translate", verdict: verdictInvalid})
+	case len(body) > 0 && !jsonscan.Valid(body):
+		return t.fail(failure{reason: "a broken answer", verdict: verdictInvalid})
+	}
+	if f, bad := judgeAnswer(watchers[t.passage.op.api]().Answer(body), body); bad {
+		return t.fail(f)
+	}
+	resp, err := t.target.DecodeResponse(body)
+	if err != nil {
+		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be understood", verdict: verdictInvalid}, err)
+	}
+	t.passage.names.Restore(resp)
+	t.watcher = counted(resp.Usage)
+	if t.x.req.stream {
+		return t.unfold(resp)
+	}
+	return t.deliver(resp)
+}
+
+// collect makes one answer of a stream.
+func (t *translation) collect() *failure {
+	var whole api.Accumulator
+	decoder := t.target.NewStreamDecoder()
+	reader := sse.NewReader(t.res.Body)
+	for {
+		ev, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return t.gone(err)
+		}
+		if err := decoder.Decode(ev.Name, ev.Data, whole.Add); err != nil {
+			return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
+		}
+	}
+	decoder.Close(whole.Add)
+	resp, complete := whole.Response()
+	switch {
+	case whole.Err() != nil:
+		return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+	case len(resp.Choices) == 0:
+		return t.fail(failure{reason: "empty stream", verdict: verdictInvalid})
+	case !complete:
+		return t.fail(failure{reason: "a stream that broke off", verdict: verdictInvalid})
+	}
+	t.passage.names.Restore(resp)
+	t.watcher = counted(resp.Usage)
+	return t.deliver(resp)
+}
+
+// deliver gives the client a whole answer.
+func (t *translation) deliver(resp *api.Response) *failure {
+	body, err := t.client.EncodeResponse(resp, t.req)
+	if err != nil {
+		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
+	}
+	if err := t.commit(); err != nil {
+		return t.gone(err)
+	}
+	header := t.x.w.Header()
+	header["Content-Type"] = []string{"application/json"}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	t.x.w.WriteHeader(http.StatusOK)
+	t.finished = true
+	if _, err := t.x.w.Write(body); err != nil {
+		t.clientGone(err)
+		return nil
+	}
+	t.ended(nil)
+	return nil
+}
+
+// unfold gives a whole answer to a client that asked for a stream.
+func (t *translation) unfold(resp *api.Response) *failure {
+	t.begin()
+	resp.Emit(t.take)
+	if err := t.open(); err != nil {
+		return t.gone(err)
+	}
+	defer t.x.rc.Flush()
+	t.finish(nil)
+	return nil
+}
+
+// begin makes ready to write a stream.
+func (t *translation) begin() {
+	if t.array = t.x.op.streams() && t.x.r.URL.Query().Get("alt") != "sse"; t.array {
+		t.encoder = gemini.Codec{}.NewArrayEncoder(t.req)
+	} else {
+		t.encoder = t.client.NewStreamEncoder(t.req)
+	}
+	t.watcher = new(counter)
+}
+
+// take notes what an event tells of the answer, and writes it for the client.
+func (t *translation) take(ev *api.Event) {
+	switch ev.Kind {
+	case api.Delta, api.Finished, api.CitationEvent:
+		t.ready = true
+	case api.PartStart:
+		t.ready = t.ready || ev.Content != nil && ev.Content.Kind != api.Text && ev.Content.Kind != api.Thinking
+	case api.UsageEvent:
+		t.watcher = counted(ev.Usage)
+	case api.ErrorEvent:
+		t.failed = true
+		ev = &api.Event{Kind: api.ErrorEvent, Err: t.forClient(ev.Err)}
+	case api.End:
+		t.finished, t.closed = true, true
+	}
+	t.passage.names.RestoreEvent(ev)
+	t.buf = t.encoder.Encode(t.buf, ev)
+}
+
+// forClient is a provider's error in the middle of a stream, as far as it is the
+// client's business: what is wrong with our credential is not.
+func (t *translation) forClient(e *api.Error) *api.Error {
+	out := api.Error{Status: http.StatusBadGateway, Message: t.answer.target.String() + " ended its answer with an error"}
+	if e != nil {
+		out = *e
+		out.Message = string(t.answer.target.Provider.redact([]byte(e.Message)))
+	}
+	switch out.Status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, 0:
+		out.Status, out.Code = http.StatusBadGateway, ""
+	}
+	return &out
+}
+
+// relayEvents translates a stream, event by event. What comes before the first
+// content is held back, as in a relay.
+func (t *translation) relayEvents() *failure {
+	t.begin()
+	decoder := t.target.NewStreamDecoder()
+	reader := sse.NewReader(t.res.Body)
+	limit := t.mayHold()
+	for !t.ready {
+		ev, err := reader.Next()
+		if err != nil && errors.Is(err, io.EOF) && decoder.Close(t.take) && t.ready {
+			break // all of it came with its end
+		}
+		if err != nil {
+			return t.endedEarly(err)
+		}
+		if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil {
+			return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
+		}
+		if t.failed {
+			return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+		}
+		if len(t.buf) > limit {
+			return t.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
+		}
+	}
+	if err := t.open(); err != nil {
+		return t.gone(err)
+	}
+	// net/http writes the end of the body past a deadline that a long pause
+	// has let expire, unless a flush renews it.
+	defer t.x.rc.Flush()
+	t.follow(decoder, reader)
+	return nil
+}
+
+// open sends the header.
+func (t *translation) open() error {
+	if err := t.commit(); err != nil {
+		return err
+	}
+	header := t.x.w.Header()
+	streamHeader(header)
+	header["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
+	if t.array {
+		header["Content-Type"] = []string{"application/json; charset=utf-8"}
+	}
+	t.x.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// follow sends what was held back and then what each event comes to, in a flush
+// of its own.
+func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
+	for {
+		if err := t.sendBuffered(); err != nil {
+			t.clientGone(err)
+			return
+		}
+		ev, err := reader.Next()
+		switch {
+		case err != nil:
+			if !t.finished && errors.Is(err, io.EOF) {
+				decoder.Close(t.take)
+			}
+			t.finish(err)
+			return
+		case ev.Data == nil:
+			t.take(&api.Event{Kind: api.Ping})
+		default:
+			if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil || t.failed {
+				t.finish(err)
+				return
+			}
+		}
+	}
+}
+
+// finish sends what is left, and ends a stream that broke off with the error
+// event of the client's API. A decoder that has reported an error is done.
+func (t *translation) finish(cause error) {
+	if !t.finished && !t.failed && t.x.r.Context().Err() == nil {
+		e := t.brokenOff().forClient()
+		t.buf = t.encoder.Encode(t.buf, &api.Event{Kind: api.ErrorEvent, Err: &e})
+		t.told = true
+	}
+	if err := t.sendBuffered(); err != nil {
+		t.clientGone(err)
+		return
+	}
+	t.ended(cause)
+}
+
+// sendBuffered sends what the encoder has written, if anything.
+func (t *translation) sendBuffered() error {
+	out := t.buf
+	if t.buf = t.buf[:0]; cap(t.buf) > keptBuffer {
+		t.buf = nil // one image shall not stay for the rest of the stream
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return t.send(out)
+}
+
+// keptBuffer is the size in bytes of the buffer that a stream may keep for good.
+const keptBuffer = 64 << 10
+
+// counter is a watcher of what was decoded: it knows the usage.
+type counter struct{ usage api.Usage }
+
+func counted(u api.Usage) *counter { return &counter{u} }
+
+// Event implements api.Watcher. The decoder looks at the events.
+func (*counter) Event(_, _ []byte) api.Signs { return api.Signs{} }
+
+// Answer implements api.Watcher. The decoder looks at the answer.
+func (*counter) Answer([]byte) api.Signs { return api.Signs{} }
+
+// Usage implements api.Watcher.
+func (c *counter) Usage() api.Usage { return c.usage }
+
+// Interface guard
+var _ api.Watcher = (*counter)(nil)
