@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -122,10 +121,7 @@ func readAll(src io.Reader, announced int64) ([]byte, error) {
 
 // inspect finds the model and the stream flag in a JSON body.
 func (req *request) inspect(op *operation) error {
-	if !utf8.Valid(req.body) {
-		return fail(ErrInvalidRequest, "the body is not valid UTF-8")
-	}
-	it := jsonscan.Object(req.body)
+	it := jsonscan.StrictObject(req.body)
 	for it.Next() {
 		if err := req.member(op, &it); err != nil {
 			return err
