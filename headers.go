@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -15,7 +16,6 @@ import (
 // listed may say who the client is, or means something between it and us only.
 var forwardedHeaders = []string{
 	"Accept",
-	"Content-Type",
 	"Anthropic-Beta",
 	"Anthropic-Version",
 	"Openai-Beta",
@@ -58,9 +58,11 @@ func (x *exchange) upstreamHeader(at *endpoint) http.Header {
 			header[name] = slices.Clip(values)
 		}
 	}
-	if x.req.boundary == "" {
-		// What has been read as JSON is JSON, whatever curl calls it.
-		header["Content-Type"] = []string{"application/json"}
+	// What has been read as JSON is JSON, whatever curl calls it; and a form has
+	// the boundary by which it was read.
+	header["Content-Type"] = []string{"application/json"}
+	if x.req.boundary != "" {
+		header["Content-Type"] = []string{mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": x.req.boundary})}
 	}
 	if x.op.api == api.Messages && header["Anthropic-Version"] == nil {
 		header["Anthropic-Version"] = []string{anthropicVersion}

@@ -166,9 +166,14 @@ func TestHideSecret(t *testing.T) {
 // the Content-Type must not find another model in it than we do.
 func TestFormsDoNotHideAnotherModel(t *testing.T) {
 	_, url := keyed(t, says(200, chatAnswer))
-	body := "{\"model\":\"smart\",\"x\":\"\r\n--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--\"}"
-	got := post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-app", "Content-Type", "multipart/form-data; boundary=b")
-	require.Equal(t, 403, got.status)
+	f := func(body string, want int) {
+		t.Helper()
+		got := post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-app", "Content-Type", "multipart/form-data; boundary=b")
+		require.Equal(t, want, got.status)
+	}
+	f(`{"model":"smart","x":"--b Content-Disposition: form-data; name=model fast --b--"}`, 403)
+	f("{\"model\":\"smart\",\"x\":\"\r\n--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--\"}", 400)
+	f("--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--", 400)
 }
 
 // Gemini has the model in the path, where dots would lead elsewhere with our

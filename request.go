@@ -19,7 +19,7 @@ type request struct {
 	body []byte
 	// model is the name that the client asks for.
 	model string
-	// names are the places of the model's name in the body, in order.
+	// names are the places of the model's name in the body.
 	names []place
 	// stream says that the client asks for a stream.
 	stream bool
@@ -34,11 +34,10 @@ type request struct {
 	alternatives bool
 }
 
-// place is a range of bytes in a body, and what stands around a model's name
-// there: quotes in JSON, and Gemini's "models/".
+// place is a range of bytes in a body, and how a model's name is written there.
 type place struct {
-	start, end     int
-	before, behind string
+	start, end int
+	as         func(model string) string
 }
 
 // readRequest reads the body, once, and finds what it asks for.
@@ -47,8 +46,11 @@ func (x *exchange) readRequest() error {
 		return err
 	}
 	x.req.stream = x.op.streams()
-	kind, params, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	kind, params, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if kind == "multipart/form-data" && x.op.form {
+		if err != nil {
+			return fail(ErrInvalidRequest, "the Content-Type cannot be read: %v", err)
+		}
 		x.req.boundary = params["boundary"]
 		return x.req.inspectForm()
 	}
@@ -170,7 +172,7 @@ func (req *request) setModel(it *jsonscan.Iter) error {
 		return fail(ErrInvalidRequest, "\"model\" is empty")
 	}
 	req.model = name
-	req.names = append(req.names, place{it.Start, it.End, `"`, `"`})
+	req.names = append(req.names, place{it.Start, it.End, inQuotes})
 	return nil
 }
 
@@ -185,7 +187,7 @@ func (req *request) geminiMember(it *jsonscan.Iter) error {
 	switch string(it.Key) {
 	case "model":
 		req.addGeminiName(it.Value(), it.Start)
-	case "generateContentRequest":
+	case "generateContentRequest", "generate_content_request": // protobuf's JSON takes either
 		req.geminiObject(it.Value(), it.Start)
 	case "requests":
 		requests := jsonscan.Array(it.Value())
@@ -209,6 +211,6 @@ func (req *request) geminiObject(raw []byte, offset int) {
 
 func (req *request) addGeminiName(raw []byte, start int) {
 	if _, isString := jsonscan.String(raw); isString {
-		req.names = append(req.names, place{start, start + len(raw), `"models/`, `"`})
+		req.names = append(req.names, place{start, start + len(raw), asResource})
 	}
 }
