@@ -94,8 +94,11 @@ func (req *request) field(n, start int, part []byte) error {
 		if req.model != "" {
 			return fail(ErrInvalidRequest, "the field \"model\" stands twice")
 		}
-		if !utf8.Valid(value) {
+		switch {
+		case !utf8.Valid(value):
 			return broken("the model is not valid UTF-8")
+		case len(value) > maxModelName:
+			return nameTooLong()
 		}
 		if req.model = string(value); req.model == "" {
 			return fail(ErrInvalidRequest, "the field \"model\" is empty")

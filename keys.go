@@ -153,12 +153,14 @@ func (k *Key) grant(r *Router) error {
 
 // permit decides whether the key may ask what a request asks.
 func (k *Key) permit(req *request, route *Route) error {
-	switch {
-	case !k.allows(route):
+	if !k.allows(route) {
 		return fail(ErrForbidden, "the API key %q may not use the model %s", k.Name, quoted(req.model))
-	case k != nil && !k.all && req.alternatives:
-		// OpenRouter would take one of these in place of the one that we chose.
-		return fail(ErrForbidden, "the API key %q may not list alternatives in the member \"models\"", k.Name)
+	}
+	if k == nil || k.all {
+		return nil
+	}
+	if name := req.otherModel(); name != "" {
+		return fail(ErrForbidden, "the API key %q is for certain models and may not choose others in the member %s", k.Name, quoted(name))
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"strings"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -29,9 +29,12 @@ type request struct {
 	streamOptions place
 	// usage says that the client asks for the usage of a chat stream.
 	usage bool
-	// alternatives says that the body lists more models, as OpenRouter's
-	// `models` does.
-	alternatives bool
+	// others are members by which a provider may be made to ask another model
+	// besides or instead; and options are the places of what may hold such ones.
+	others  []string
+	options []place
+	// seen are the members found so far that may stand only once.
+	seen []string
 }
 
 // place is a range of bytes in a body, and how a model's name is written there.
@@ -133,8 +136,16 @@ func (req *request) inspect(op *operation) error {
 		return fail(ErrInvalidRequest, "the body cannot be read: %v", it.Err)
 	}
 	if op.api == api.Gemini {
-		req.model = op.model
+		return req.setPathModel(op.model)
 	}
+	return nil
+}
+
+func (req *request) setPathModel(name string) error {
+	if len(name) > maxModelName {
+		return nameTooLong()
+	}
+	req.model = name
 	return nil
 }
 
@@ -142,27 +153,36 @@ func (req *request) member(op *operation, it *jsonscan.Iter) error {
 	if op.api == api.Gemini {
 		return req.geminiMember(it)
 	}
-	switch key := string(it.Key); {
-	case key == "model":
+	switch string(it.Key) {
+	case "model":
 		return req.setModel(it)
-	case strings.EqualFold(key, "model"):
-		// Providers written in Go read "Model" as "model": a client could name
-		// one model to us and another one to them.
-		return fail(ErrInvalidRequest, "the member %q differs from \"model\" only by its case", key)
-	case key == "stream":
+	case "stream":
 		req.stream = string(it.Value()) == "true"
-	case key == "models":
-		req.alternatives = true
-	case key == "stream_options" && op.api == api.Chat:
-		req.streamOptions = place{start: it.Start, end: it.End}
-		req.usage = string(jsonscan.Member(it.Value(), "include_usage")) == "true"
+		return req.once("stream")
+	case "stream_options":
+		if op.api == api.Chat {
+			req.streamOptions = place{start: it.Start, end: it.End}
+			req.usage = string(jsonscan.Member(it.Value(), "include_usage")) == "true"
+		}
+		return req.once("stream_options")
+	default:
+		return req.otherMember(it)
 	}
+}
+
+// once refuses a member that stands twice: some parsers take the first, others
+// the last.
+func (req *request) once(key string) error {
+	if slices.Contains(req.seen, key) {
+		return fail(ErrInvalidRequest, "the member %q stands twice", key)
+	}
+	req.seen = append(req.seen, key)
 	return nil
 }
 
 func (req *request) setModel(it *jsonscan.Iter) error {
-	if len(req.names) > 0 {
-		return fail(ErrInvalidRequest, "the member \"model\" stands twice")
+	if err := req.once("model"); err != nil {
+		return err
 	}
 	name, ok := jsonscan.String(it.Value())
 	switch {
@@ -170,6 +190,8 @@ func (req *request) setModel(it *jsonscan.Iter) error {
 		return fail(ErrInvalidRequest, "\"model\" must be a string")
 	case name == "":
 		return fail(ErrInvalidRequest, "\"model\" is empty")
+	case len(name) > maxModelName:
+		return nameTooLong()
 	}
 	req.model = name
 	req.names = append(req.names, place{it.Start, it.End, inQuotes})

@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -46,7 +47,14 @@ func TestBadRequests(t *testing.T) {
 	f(400, `{"model":""}`, `"model" is empty`)
 	f(400, `{"model":"fast","model":"fast"}`, `"model" stands twice`)
 	f(400, `{"model":"fast","mod\u0065l":"fast"}`, `"model" stands twice`)
-	f(400, `{"MODEL":"fast"}`, `differs from "model" only by its case`)
+	f(400, `{"MODEL":"fast"}`, `the member "MODEL" may be taken for "model"`)
+	f(400, `{"model":"fast","model\u0000x":"other"}`, `the member "model\x00x" may be taken for "model"`)
+	f(400, `{"model":"fast","model ":"other"}`, `the member "model " may be taken for "model"`)
+	f(400, `{"model":"fast","\ufeffmodel":"other"}`, `may be taken for "model"`)
+	f(400, `{"model":"fast","mo\u00addel":"other"}`, `may be taken for "model"`)
+	f(400, `{"model":"fast","model\ud800":"other"}`, `may be taken for "model"`)
+	f(400, `{"model":"fast","stream":true,"stream":false}`, `"stream" stands twice`)
+	f(400, `{"model":"fast","stream_options":{},"stream_options":{}}`, `"stream_options" stands twice`)
 	f(400, "{\"model\":\"fast\",\"x\":\"\xff\"}", "invalid JSON at byte 21: a string that is not valid UTF-8")
 	f(400, "{\"model\":\"fast\",\"x\":\"a\nb\"}", "invalid JSON at byte 22: a control character in a string")
 	f(400, `{"model":"fast","x":"\x"}`, "invalid JSON at byte 21: a broken escape in a string")
@@ -59,9 +67,34 @@ func TestBadRequests(t *testing.T) {
 	f(400, "{\"model\":\"fast\"}\n//{\"model\":\"other\"}", "more after the end")
 	f(400, `{"model":"fast","x":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+`}`, "nested deeper than 512 levels")
 	f(404, `{"model":"nope"}`, `the model "nope" does not exist`)
-	f(404, `{"model":"`+strings.Repeat("x", 10_000)+`"}`, `…" does not exist`)
+	f(404, `{"model":"`+strings.Repeat("x", maxModelName)+`"}`, `…" does not exist`)
+	f(400, `{"model":"`+strings.Repeat("x", maxModelName+1)+`"}`, "the name of the model is longer than 512 bytes")
 	f(413, `{"model":"fast","x":"`+strings.Repeat("x", 1<<20)+`"}`, "larger than 1000000 bytes")
 	f(415, `{"model":"fast"}`, "the body is compressed", "Content-Encoding", "gzip")
+	require.Zero(t, p.count())
+}
+
+// A name of megabytes would fill the logs, wherever it stands.
+func TestLongNamesAreRefused(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	g, url := inOrder(t, "", p.URL)
+	name := strings.Repeat("x", maxModelName+1)
+	for _, path := range []string{"/v1beta/models/" + name + ":generateContent", "/v1/chat/completions"} {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"model":"`+name+`"}`))
+		r.RemoteAddr = "127.0.0.1:5"
+		op, _ := operationOf(r)
+		x := newExchange(g, httptest.NewRecorder(), r, op)
+		require.ErrorContains(t, x.serve(), "the name of the model is longer than 512 bytes")
+		require.Empty(t, x.req.model, "logs show this")
+	}
+	body, contentType := form(t, "model", name)
+	got := post(t, url+"/v1/audio/transcriptions", body, "Content-Type", contentType)
+	require.Equal(t, 400, got.status)
+	require.Contains(t, got.body, "the name of the model is longer than 512 bytes")
+	got = ask(t, http.MethodGet, url+"/v1/models/"+name, "")
+	require.Equal(t, 400, got.status)
+	_, err := loadGateway(t, "provider local ollama\nmodel "+name+" {\n target local m\n}")
+	require.ErrorContains(t, err, "longer than 512 bytes")
 	require.Zero(t, p.count())
 }
 

@@ -110,6 +110,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 		if other := r.names[name]; other != nil {
 			return duplicateAlias(name, other.model, m)
 		}
+		if len(name) > maxModelName {
+			return fmt.Errorf("the alias %s is longer than %d bytes, which no request may be", quoted(name), maxModelName)
+		}
 		r.names[name] = rt
 	}
 	for i := range m.Targets {
@@ -221,14 +224,18 @@ func (r *Router) Resolve(name string) (Route, error) {
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
 }
 
-// maxModelName is the longest name in bytes that is passed through: it shows up
-// in headers and logs.
+// maxModelName is the longest name of a model in bytes that a request may have:
+// it shows up in headers and logs.
 const maxModelName = 512
+
+func nameTooLong() error {
+	return fail(ErrInvalidRequest, "the name of the model is longer than %d bytes", maxModelName)
+}
 
 // passable tells whether a client's name of a provider's model may be passed
 // through. Gemini has it in the path, in which dots would lead elsewhere.
 func passable(model string) bool {
-	if model == "" || len(model) > maxModelName || strings.ContainsFunc(model, unicode.IsControl) {
+	if model == "" || strings.ContainsFunc(model, unicode.IsControl) {
 		return false
 	}
 	for segment := range strings.SplitSeq(model, "/") {
