@@ -75,6 +75,37 @@ func TestKeysAreAccepted(t *testing.T) {
 	f(401, "", "X-Api-Key", "sk-old")
 }
 
+// Coding agents send one key as Authorization and another one as x-api-key: the
+// first that is accepted counts, and one that is refused does no harm.
+func TestSeveralKeysInOneRequest(t *testing.T) {
+	g, _ := keyed(t, says(200, chatAnswer))
+	f := func(want, query string, header ...string) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, "/v1/messages"+query, nil)
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		k, err := g.admit(r)
+		if k == nil {
+			require.ErrorIs(t, err, ErrUnauthorized)
+			require.ErrorContains(t, err, want)
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, k.Name)
+	}
+	const auth, key, google = "Authorization", "X-Api-Key", "X-Goog-Api-Key"
+	f("all", "", auth, "Bearer sk-off", key, "sk-all")
+	f("all", "", auth, "Bearer sk-all", key, "sk-off")
+	f("all", "", key, "sk-old", google, "sk-all")
+	f("all", "?key=sk-all", auth, "Bearer wrong", key, "sk-off", google, "sk-old")
+	f("app", "", auth, "Bearer sk-app", key, "sk-all")
+	f("all", "", key, "sk-all", auth, "Bearer wrong", google, "sk-app")
+	f("app", "?key=sk-all", google, "sk-app")
+	f(`the API key "off" is disabled`, "", auth, "Bearer sk-off", key, "sk-old")
+	f(`the API key "old" has expired`, "?key=wrong", auth, "Bearer wrong", key, "sk-old")
+}
+
 // No other spelling of a name gives access to a model, and no name of an alias
 // to the model behind it.
 func TestAccessIsDecidedOnWhatANameStandsFor(t *testing.T) {
