@@ -319,11 +319,12 @@ func TestEndAfterALongPause(t *testing.T) {
 	require.NoError(t, readStream(url, `{"model":"fast","stream":true,"mock":{"tokens":4,"pause":"700ms","pause_after":4}}`, 4, func() {}))
 }
 
-// logFilter keeps keys out of access logs. README shows the same.
+// logFilter keeps keys out of logs. README and the examples show the same.
 const logFilter = `format filter {
 			request>headers>X-Api-Key delete
 			request>headers>X-Goog-Api-Key delete
 			request>headers>Api-Key delete
+			request>headers>X-Forwarded-Uri delete
 			request>uri query {
 				replace key REDACTED
 			}
@@ -331,7 +332,7 @@ const logFilter = `format filter {
 
 // Every secret is looked for in logs, errors, the configuration and the metrics.
 func TestSecretsStaySecret(t *testing.T) {
-	admin, gateway, lab := freePort(t), freePort(t), freePort(t)
+	admin, gateway, guarded, lab := freePort(t), freePort(t), freePort(t), freePort(t)
 	logs := filepath.Join(t.TempDir(), "log")
 	t.Setenv("PLEXUS_TEST_UPSTREAM", "UPSTREAM-SECRET")
 	t.Setenv("PLEXUS_TEST_CLIENT", "CLIENT-SECRET")
@@ -341,6 +342,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		log {
 			output file {logs}
 			level DEBUG
+			`+logFilter+`
 		}
 		metrics
 		plexus {
@@ -364,11 +366,21 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 		plexus
 	}
+	http://127.0.0.1:{guarded} {
+		log {
+			output file {logs}
+			`+logFilter+`
+		}
+		forward_auth 127.0.0.1:{nobody} {
+			uri /
+		}
+		plexus
+	}
 	http://127.0.0.1:{lab} {
 		plexus_mock {
 			api_key {env.PLEXUS_TEST_UPSTREAM}
 		}
-	}`, "{admin}", fmt.Sprint(admin), "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab), "{logs}", logs)
+	}`, "{guarded}", fmt.Sprint(guarded), "{nobody}", fmt.Sprint(freePort(t)), "{admin}", fmt.Sprint(admin), "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab), "{logs}", logs)
 	url := fmt.Sprintf("http://127.0.0.1:%d", gateway)
 	var seen strings.Builder
 	for _, mock := range []string{`{}`, `{"fault":"reset"}`, `{"fault":"status","status":401}`, `{"fault":"status","status":400,"message":"bad"}`, `{"fault":"error_event"}`} {
@@ -380,6 +392,11 @@ func TestSecretsStaySecret(t *testing.T) {
 	require.Equal(t, 200, post(t, url+"/v1beta/models/fast:generateContent?key=CLIENT-SECRET", `{}`).status)
 	require.Equal(t, 200, post(t, url+"/v1/chat/completions", askFast, "X-Goog-Api-Key", "WRITTEN-SECRET").status)
 	require.Equal(t, 401, post(t, url+"/v1/chat/completions", askFast, "Authorization", "Bearer WRONG-SECRET").status)
+	// What fails before plexus is logged by Caddy itself, request and all.
+	for _, header := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key", "Authorization"} {
+		got := post(t, fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions?key=CLIENT-SECRET", guarded), askFast, header, "CLIENT-SECRET")
+		require.Equal(t, 502, got.status)
+	}
 	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams"} {
 		seen.WriteString(ask(t, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", admin, path), "").body)
 	}
@@ -394,6 +411,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	})
 	written, err := os.ReadFile(logs)
 	require.NoError(t, err)
+	require.Contains(t, string(written), `"logger":"http.log.error`)
+	require.Contains(t, string(written), `/v1/chat/completions?key=REDACTED`)
 	seen.Write(written)
 	for _, secret := range []string{"UPSTREAM-SECRET", "CLIENT-SECRET", "WRITTEN-SECRET", "WRONG-SECRET"} {
 		if at := strings.Index(seen.String(), secret); at >= 0 {
