@@ -17,6 +17,8 @@ import (
 // request is what a client sent, and where in it stands what must be changed.
 type request struct {
 	body []byte
+	// read says that the body has been read to its end.
+	read bool
 	// model is the name that the client asks for.
 	model string
 	// names are the places of the model's name in the body.
@@ -77,7 +79,7 @@ func (x *exchange) readBody() error {
 		return tooLarge(limit)
 	}
 	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
-	x.req.body = body
+	x.req.body, x.req.read = body, err == nil
 	tooMuch, limited := errors.AsType[*http.MaxBytesError](err)
 	foreign, refused := errors.AsType[caddyhttp.HandlerError](err)
 	switch {

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,6 +129,50 @@ func TestLargeBodyIsRefusedEarly(t *testing.T) {
 	n, err := conn.Read(answer)
 	require.NoError(t, err)
 	require.Contains(t, string(answer[:n]), "HTTP/1.1 413")
+}
+
+// A refusal that needs no body does not wait for it: net/http would read up to
+// 256 KiB of it before it answers, unless the connection is to be closed.
+func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
+	open := serveGateway(t, newGateway(t, "provider local ollama\nmodel fast {\n target local m\n}\nmax_body 10KB")).URL
+	_, keyed := keyed(t, says(200, chatAnswer))
+	f := func(want int, url, method string, header ...string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err = fmt.Fprintf(conn, "%s /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%s\r\n{", method, strings.Join(append(header, ""), "\r\n"))
+		require.NoError(t, err)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		require.Equal(t, want, res.StatusCode)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(body), `{"error":{"message":"`)
+		require.True(t, res.Close, "the client is told that this connection cannot be used again")
+	}
+	f(401, keyed, http.MethodPost, "Content-Length: 100")
+	f(401, keyed, http.MethodPost, "Transfer-Encoding: chunked")
+	f(403, open, http.MethodPost, "Content-Length: 100", "X-Forwarded-For: 203.0.113.9")
+	f(405, open, http.MethodPut, "Content-Length: 100")
+	f(413, open, http.MethodPost, "Content-Length: 20000")
+	f(415, open, http.MethodPost, "Content-Length: 100", "Content-Encoding: gzip")
+}
+
+// What needs no body keeps its connection.
+func TestRefusalsKeepConnections(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	for _, request := range [][2]string{{http.MethodGet, "/v1/chat/completions"}, {http.MethodPost, "/v1/chat/completions"}, {http.MethodGet, "/v1/models/nope"}} {
+		req, err := http.NewRequestWithContext(t.Context(), request[0], url+request[1], strings.NewReader(map[string]string{http.MethodPost: "{}"}[request[0]]))
+		require.NoError(t, err)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.GreaterOrEqual(t, res.StatusCode, 400)
+		require.False(t, res.Close, request)
+	}
 }
 
 func TestBodyThatEndsEarly(t *testing.T) {
