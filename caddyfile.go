@@ -33,7 +33,11 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if err := app.Gateway.UnmarshalCaddyfile(d); err != nil {
 		return nil, err
 	}
-	return httpcaddyfile.App{Name: "plexus", Value: caddyconfig.JSON(app, nil)}, nil
+	raw, err := json.Marshal(app)
+	if err != nil {
+		return nil, d.WrapErr(err)
+	}
+	return httpcaddyfile.App{Name: "plexus", Value: raw}, nil
 }
 
 // parseDirective parses the site's directive, which may have a gateway of its
@@ -44,15 +48,14 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	if err := own.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if !own.empty() {
+	raw, err := json.Marshal(own)
+	if err != nil {
+		return nil, h.WrapErr(err)
+	}
+	if string(raw) != "{}" {
 		handler.Gateway = own
 	}
 	return handler, nil
-}
-
-func (g *Gateway) empty() bool {
-	raw, err := json.Marshal(g)
-	return err == nil && string(raw) == "{}"
 }
 
 // UnmarshalCaddyfile sets up the gateway from Caddyfile tokens. Syntax:

@@ -211,14 +211,18 @@ func (p *Provider) newEndpoint(repl *caddy.Replacer, base presetBase) (*endpoint
 }
 
 func (p *Provider) readExtraBody() error {
+	p.extra = nil
 	if len(p.ExtraBody) == 0 {
 		return nil
 	}
-	it := jsonscan.Object(p.ExtraBody)
+	it := jsonscan.StrictObject(p.ExtraBody)
 	for it.Next() {
 		key := string(it.Key)
-		if key == "model" || key == "stream" {
+		switch {
+		case bare(key) == "model" || key == "stream":
 			return fmt.Errorf("extra_body: %q is decided by the request", key)
+		case slices.ContainsFunc(p.extra, func(m bodyMember) bool { return m.key == key }):
+			return fmt.Errorf("extra_body: %q stands twice", key)
 		}
 		p.extra = append(p.extra, bodyMember{key, it.Value()})
 	}

@@ -315,6 +315,8 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	f(func(g *Gateway) { g.Providers[0].BaseURLs = map[string]string{"chatt": "http://x"} }, `there is no API "chatt"; did you mean "chat"?`)
 	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`[1]`) }, "extra_body: expected a JSON object")
 	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`{"model":"x"}`) }, `extra_body: "model" is decided by the request`)
+	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`{"Model":"x"}`) }, `extra_body: "Model" is decided by the request`)
+	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`{"a":1,"\u0061":2}`) }, `extra_body: "a" stands twice`)
 	f(func(g *Gateway) { g.Providers[0].Models = []ProviderModel{{}} }, "a model has no name")
 	f(func(g *Gateway) { g.Providers[0].Models = []ProviderModel{{Name: "a", Price: &Price{Input: -1}}} }, "a price is negative")
 	f(func(g *Gateway) { g.Failover = &Failover{Attempts: -1} }, "attempts: expected at least 1")
