@@ -78,9 +78,9 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    transport <name> {
 //	        …
 //	    }
-//	    config       <file>
-//	    max_body     <size>
-//	    stream_usage on|off
+//	    config          <file>
+//	    max_body        <size>
+//	    no_stream_usage
 //	    hide_target
 //	    open
 //	}
@@ -94,16 +94,16 @@ func (g *Gateway) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return block(d, options{
-		"provider":     g.parseProvider,
-		"model":        g.parseModel,
-		"key":          g.parseKey,
-		"failover":     func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
-		"transport":    func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
-		"config":       g.parseConfig,
-		"max_body":     func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
-		"stream_usage": func(d *caddyfile.Dispenser) error { return parseSwitchOff(d, &g.NoStreamUsage) },
-		"hide_target":  func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.HideTarget) },
-		"open":         func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.Open) },
+		"provider":        g.parseProvider,
+		"model":           g.parseModel,
+		"key":             g.parseKey,
+		"failover":        func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
+		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
+		"config":          g.parseConfig,
+		"max_body":        func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
+		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.NoStreamUsage) },
+		"hide_target":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.HideTarget) },
+		"open":            func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.Open) },
 	})
 }
 
@@ -144,7 +144,8 @@ func (g *Gateway) parseKey(d *caddyfile.Dispenser) error {
 //
 //	failover {
 //	    attempts      <number>
-//	    first_content <duration> [<duration of answers that are no streams>]
+//	    first_content <duration>   # of streams
+//	    answer        <duration>   # of what is no stream
 //	    on_status     <codes...>   # 418, or 4xx for a class
 //	}
 func parseFailover(d *caddyfile.Dispenser, to **Failover) error {
@@ -156,34 +157,27 @@ func parseFailover(d *caddyfile.Dispenser, to **Failover) error {
 	}
 	f := *to
 	return block(d, options{
-		"attempts": func(d *caddyfile.Dispenser) error { return parseCount(d, &f.Attempts) },
-		"first_content": func(d *caddyfile.Dispenser) error {
-			args := d.RemainingArgs()
-			if len(args) != 1 && len(args) != 2 {
-				return d.ArgErr()
-			}
-			for i, to := range []*caddy.Duration{&f.FirstContent, &f.Answer}[:len(args)] {
-				if err := duration(d, args[i], to); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"on_status": func(d *caddyfile.Dispenser) error {
-			args := d.RemainingArgs()
-			if len(args) == 0 {
-				return d.ArgErr()
-			}
-			for _, arg := range args {
-				status, err := strconv.Atoi(strings.TrimSuffix(arg, "xx"))
-				if err != nil {
-					return d.Errf("expected a status such as 418, or a class such as 4xx, got %q", arg)
-				}
-				f.OnStatus = append(f.OnStatus, status)
-			}
-			return nil
-		},
+		"attempts":      func(d *caddyfile.Dispenser) error { return parseCount(d, &f.Attempts) },
+		"first_content": func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.FirstContent) },
+		"answer":        func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.Answer) },
+		"on_status":     f.parseOnStatus,
 	})
+}
+
+func (f *Failover) parseOnStatus(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	for _, arg := range args {
+		digits, class := strings.CutSuffix(arg, "xx")
+		status, err := strconv.Atoi(digits)
+		if err != nil || len(digits) != map[bool]int{true: 1, false: 3}[class] || !validOnStatus(status) {
+			return d.Errf("expected a status from 300 to 599 such as 418, or a class such as 4xx, got %q", arg)
+		}
+		f.OnStatus = append(f.OnStatus, status)
+	}
+	return nil
 }
 
 // parseTransport parses a transport in the syntax of its own module.
@@ -224,19 +218,6 @@ func parseFlag(d *caddyfile.Dispenser, to *bool) error {
 	return nil
 }
 
-// parseSwitchOff parses an option that is on unless it says `off`.
-func parseSwitchOff(d *caddyfile.Dispenser, off *bool) error {
-	var value string
-	if !d.AllArgs(&value) {
-		return d.ArgErr()
-	}
-	if value != "on" && value != "off" {
-		return d.Errf("expected on or off, got %q", value)
-	}
-	*off = value == "off"
-	return nil
-}
-
 func parseCount(d *caddyfile.Dispenser, to *int) error {
 	var value string
 	if !d.AllArgs(&value) {
@@ -261,6 +242,14 @@ func parseSize(d *caddyfile.Dispenser, to *int64) error {
 	}
 	*to = int64(size)
 	return nil
+}
+
+func parseDuration(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	var value string
+	if !d.AllArgs(&value) {
+		return d.ArgErr()
+	}
+	return duration(d, value, to)
 }
 
 func duration(d *caddyfile.Dispenser, value string, to *caddy.Duration) error {

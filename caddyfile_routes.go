@@ -28,7 +28,7 @@ import (
 //	        …
 //	    }
 //	    cooldown     off|<initial> [<max>]
-//	    stream_usage on|off
+//	    no_stream_usage
 //	    disabled
 //	}
 func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
@@ -50,16 +50,16 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 	}
 	g.Providers = append(g.Providers, p)
 	return block(d, options{
-		"api_key":      func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
-		"auth":         func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
-		"base_url":     p.parseBaseURL,
-		"models":       p.parseModels,
-		"header_up":    p.parseHeaderUp,
-		"extra_body":   p.parseExtraBody,
-		"transport":    func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
-		"cooldown":     p.parseCooldown,
-		"stream_usage": func(d *caddyfile.Dispenser) error { return parseSwitchOff(d, &p.NoStreamUsage) },
-		"disabled":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
+		"api_key":         func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
+		"auth":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
+		"base_url":        p.parseBaseURL,
+		"models":          p.parseModels,
+		"header_up":       p.parseHeaderUp,
+		"extra_body":      p.parseExtraBody,
+		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"cooldown":        p.parseCooldown,
+		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
+		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
 	})
 }
 

@@ -84,11 +84,17 @@ func (f *Failover) validate() error {
 		return fmt.Errorf("failover: first_content: expected a positive duration")
 	}
 	for _, status := range f.OnStatus {
-		if status < 3 || status > 5 && status < 300 || status > 599 {
+		if !validOnStatus(status) {
 			return fmt.Errorf("failover: on_status: expected a status from 300 to 599, or 3, 4 or 5 for its class, got %d", status)
 		}
 	}
 	return nil
+}
+
+// validOnStatus tells whether on_status may name a status, or the first digit of
+// a class.
+func validOnStatus(status int) bool {
+	return status >= 3 && status <= 5 || status >= 300 && status <= 599
 }
 
 // over is f with what it leaves open taken from base, and from the defaults.
