@@ -400,9 +400,9 @@ func TestSecretsStaySecret(t *testing.T) {
 	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams"} {
 		seen.WriteString(ask(t, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", admin, path), "").body)
 	}
-	require.Contains(t, seen.String(), `caddy_plexus_requests_total{api="chat",model="fast",outcome="served",provider="lab",target="m"}`)
-	require.Contains(t, seen.String(), `caddy_plexus_attempts_total{provider="lab",target="m",verdict="credential"}`)
-	require.Contains(t, seen.String(), `caddy_plexus_tokens_total{class="output",model="fast",provider="lab",target="m"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_requests_total{alias="fast",api="chat",model="m",outcome="served",provider="lab"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_attempts_total{model="m",provider="lab",verdict="credential"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_tokens_total{alias="fast",class="output",model="m",provider="lab"}`)
 	require.Contains(t, seen.String(), "{env.PLEXUS_TEST_UPSTREAM}")
 
 	awaits(t, "the logs are written", func() bool {

@@ -163,7 +163,7 @@ func (p *Provider) locate(logger *zap.Logger) error {
 	}
 	if p.secret != "" && p.secret == p.APIKey {
 		logger.Warn("an api_key is written out in the configuration, where everyone with access to the admin API can read it; use {env.NAME} or {file./path}",
-			zap.String("provider", p.Name))
+			zap.String("plexus_provider", p.Name))
 	}
 	for name := range p.BaseURLs {
 		if !api.API(name).Known() {
@@ -180,7 +180,7 @@ func (p *Provider) locate(logger *zap.Logger) error {
 		return fmt.Errorf("no preset says where it is; add a base_url, or name a preset: %s", strings.Join(sortedKeys(presets), ", "))
 	}
 	if env := presets[p.Preset].env; p.secret == "" && env != "" && p.BaseURL == "" && len(p.BaseURLs) == 0 && !p.Disabled {
-		logger.Warn("a provider has no api_key", zap.String("provider", p.Name), zap.String("usual", "{env."+env+"}"))
+		logger.Warn("a provider has no api_key", zap.String("plexus_provider", p.Name), zap.String("usual", "{env."+env+"}"))
 	}
 	return nil
 }

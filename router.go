@@ -160,7 +160,8 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 		return nil
 	}
 	if p.Disabled {
-		g.logger.Warn("a target is on a disabled provider", zap.String("model", rt.model.Alias), zap.String("provider", p.Name), zap.String("target", mt.Model))
+		g.logger.Warn("a target is on a disabled provider", 
+			zap.String("plexus_alias", rt.model.Alias), zap.String("plexus_provider", p.Name), zap.String("plexus_model", mt.Model))
 		return nil
 	}
 	t, err := g.newTarget(p, mt.Model)
