@@ -538,6 +538,17 @@ func TestStateOutlivesReloads(t *testing.T) {
 	require.NotSame(t, first.router.names["m"].targets[0].state, moved.router.names["m"].targets[0].state)
 }
 
+// Two gateways with a model of the same name do not turn each other's rotation.
+func TestRotationsAreOfOneGateway(t *testing.T) {
+	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n}\nmodel m {\n target lab a\n target lab b\n}"
+	app, other := newGateway(t, block), newGateway(t, strings.Replace(block, "target lab b", "target lab c", 1))
+	require.NotSame(t, app.router.names["m"].rotation, other.router.names["m"].rotation)
+	site := &Gateway{Providers: []*Provider{{Name: "lab", BaseURL: "http://127.0.0.1:1/v1"}}, Models: []*Model{{Alias: "m", Targets: app.Models[0].Targets}}, site: true}
+	require.NoError(t, provision(t, site))
+	require.NotSame(t, app.router.names["m"].rotation, site.router.names["m"].rotation)
+	require.Same(t, app.router.names["m"].targets[0].state, site.router.names["m"].targets[0].state, "what is learnt of a target is for all")
+}
+
 // A load that fails half-way gives back what it had taken, and no more.
 func TestFailedLoadReleasesWhatItTook(t *testing.T) {
 	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n models half-way\n}\nmodel m {\n target lab half-way\n}\nmodel n {\n target nobody a\n}"

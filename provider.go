@@ -123,7 +123,9 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 		if err != nil {
 			return fmt.Errorf("loading transport: %w", err)
 		}
-		p.transport = mod.(http.RoundTripper)
+		if p.transport, err = roundTripper(mod); err != nil {
+			return err
+		}
 	}
 	return nil
 }

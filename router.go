@@ -125,7 +125,7 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 		return err
 	}
 	rt.strategy = rt.selector.(caddy.Module).CaddyModule().ID.Name()
-	if rt.rotation, err = g.pooled.rotation(m.Alias); err != nil {
+	if rt.rotation, err = g.pooled.rotation(g.rotationKey(rt)); err != nil {
 		return err
 	}
 	r.models = append(r.models, rt)
@@ -160,7 +160,7 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 		return nil
 	}
 	if p.Disabled {
-		g.logger.Warn("a target is on a disabled provider", 
+		g.logger.Warn("a target is on a disabled provider",
 			zap.String("plexus_alias", rt.model.Alias), zap.String("plexus_provider", p.Name), zap.String("plexus_model", mt.Model))
 		return nil
 	}
