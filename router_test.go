@@ -315,8 +315,8 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	f(func(g *Gateway) { g.Providers = append(g.Providers, nil) }, "providers: an entry is null")
 	f(func(g *Gateway) { g.Models = append(g.Models, nil) }, "models: an entry is null")
 	f(func(g *Gateway) { g.Keys = append(g.Keys, nil) }, "keys: an entry is null")
-	f(func(g *Gateway) { g.TransportRaw = []byte(`{"protocol":"plexus_no_transport"}`) }, "transport: the module plexus.noTransport cannot be one; expected an http.RoundTripper")
-	f(func(g *Gateway) { g.Providers[0].TransportRaw = []byte(`{"protocol":"plexus_no_transport"}`) }, `provider "openai": transport: the module plexus.noTransport cannot be one`)
+	f(func(g *Gateway) { g.TransportRaw = []byte(`{"protocol":"plexus_no_transport"}`) }, "transport: the module *plexus.noTransport cannot be one; expected an http.RoundTripper")
+	f(func(g *Gateway) { g.Providers[0].TransportRaw = []byte(`{"protocol":"plexus_no_transport"}`) }, `provider "openai": transport: the module *plexus.noTransport cannot be one`)
 	f(func(g *Gateway) { g.Models[0].Targets[0].Weight = &zero }, "the weight 0 is not positive")
 	f(func(g *Gateway) { g.Models[0].SelectorRaw = []byte(`{"strategy":"fastest"}`) }, "plexus.selectors.fastest")
 	f(func(g *Gateway) {
