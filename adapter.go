@@ -35,6 +35,11 @@ func (Adapter) Adapt(body []byte, options map[string]any) ([]byte, []caddyconfig
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(app.Providers) > 0 { // else it is a part of a configuration
+		if err := app.checkTargets(true); err != nil {
+			return nil, nil, err
+		}
+	}
 	var warnings []caddyconfig.Warning
 	for _, w := range y.warnings {
 		warnings = append(warnings, caddyconfig.Warning{File: file, Line: w.line, Message: w.text})

@@ -33,6 +33,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if err := app.Gateway.UnmarshalCaddyfile(d); err != nil {
 		return nil, err
 	}
+	if err := app.Gateway.checkTargets(false); err != nil {
+		return nil, err
+	}
 	raw, err := json.Marshal(app)
 	if err != nil {
 		return nil, d.WrapErr(err)
@@ -46,6 +49,9 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	handler := new(Handler)
 	own := new(Gateway)
 	if err := own.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if err := own.checkTargets(true); err != nil {
 		return nil, err
 	}
 	raw, err := json.Marshal(own)

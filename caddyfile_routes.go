@@ -251,7 +251,8 @@ func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	if len(args) != 2 && len(args) != 3 {
 		return d.ArgErr()
 	}
-	t := ModelTarget{Provider: args[0], Model: args[1]}
+	here := *d // which moves on
+	t := ModelTarget{Provider: args[0], Model: args[1], at: here.WrapErr}
 	if len(args) == 3 {
 		weight, err := strconv.ParseFloat(args[2], 64)
 		if err != nil || !(weight > 0) || math.IsInf(weight, 1) {

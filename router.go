@@ -137,22 +137,10 @@ func duplicateAlias(name string, a, b *Model) error {
 }
 
 func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
+	if err := mt.check(r.providers); err != nil {
+		return err
+	}
 	p := r.providers[mt.Provider]
-	if p == nil {
-		hint := didYouMean(mt.Provider, sortedKeys(r.providers))
-		if _, known := presets[mt.Provider]; known && hint == "" {
-			hint = fmt.Sprintf("; there is a preset of that name: add `provider %s`", mt.Provider)
-		}
-		return fmt.Errorf("target %s/%s: provider %q is not defined%s", mt.Provider, mt.Model, mt.Provider, hint)
-	}
-	if mt.Model == "" {
-		return fmt.Errorf("a target of provider %q names no model", mt.Provider)
-	}
-	if !p.serves(mt.Model) {
-		names := p.modelNames()
-		return fmt.Errorf("target %s/%s: provider %q does not list the model %q%s (it lists %s)",
-			p.Name, mt.Model, p.Name, mt.Model, didYouMean(mt.Model, names), listed(names))
-	}
 	if mt.Weight != nil && !(*mt.Weight > 0) {
 		return fmt.Errorf("target %s/%s: the weight %v is not positive", p.Name, mt.Model, *mt.Weight)
 	}
