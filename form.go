@@ -110,6 +110,10 @@ func (req *request) field(n, start int, part []byte) error {
 		req.names = append(req.names, place{end - len(value), end, asItIs})
 	case "stream":
 		req.stream = string(value) == "true"
+	default:
+		if otherModels[structureOf(header.name)] {
+			req.others = append(req.others, header.name)
+		}
 	}
 	return nil
 }

@@ -140,11 +140,19 @@ func checkFieldName(name string) (what string) {
 			return "its name has characters other than letters, digits and -_.[]"
 		}
 	}
-	keys := strings.FieldsFunc(name, func(r rune) bool { return r == '[' || r == ']' || r == '.' })
-	if name != "model" && len(keys) > 0 && strings.EqualFold(keys[0], "model") {
+	if name != "model" && structureOf(name) == "model" {
 		return "its name " + quoted(name) + " may be taken for \"model\""
 	}
 	return ""
+}
+
+// structureOf is what a field such as x[y] or x.y is a part of, in lower case.
+func structureOf(name string) string {
+	keys := strings.FieldsFunc(name, func(r rune) bool { return r == '[' || r == ']' || r == '.' })
+	if len(keys) == 0 {
+		return ""
+	}
+	return strings.ToLower(keys[0])
 }
 
 // check looks at the rest of the header: what may make a parser read the value

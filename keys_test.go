@@ -244,4 +244,10 @@ func TestLimitedKeysChooseNoOtherModel(t *testing.T) {
 	f(tool+`{"type":"openrouter:advisor","parameters":{"model":"smart"}}]`, `in the member \"model\"`)
 	f(`"tools":[],"tools":[{"type":"image_generation","model":"smart"}]`, `in the member \"model\"`)
 	f(`"plugins":[{"id":"fusion","analysis_models":["smart"]}]`, `in the member \"analysis_models\"`)
+
+	for _, name := range []string{"fallbacks", "Models[]"} {
+		body, contentType := form(t, "model", "fast", name, "smart")
+		require.Equal(t, 200, post(t, url+"/v1/images/edits", body, "X-Api-Key", "sk-all", "Content-Type", contentType).status)
+		require.Equal(t, 403, post(t, url+"/v1/images/edits", body, "X-Api-Key", "sk-app", "Content-Type", contentType).status)
+	}
 }

@@ -210,7 +210,11 @@ const maxBatch = 4096
 func (req *request) geminiMember(it *jsonscan.Iter) error {
 	switch string(it.Key) {
 	case "model":
+		if _, isString := jsonscan.String(it.Value()); !isString {
+			return fail(ErrInvalidRequest, "\"model\" must be a string")
+		}
 		req.addGeminiName(it.Value(), it.Start)
+		return req.once("model")
 	case "generateContentRequest", "generate_content_request": // protobuf's JSON takes either
 		req.geminiObject(it.Value(), it.Start)
 	case "requests":

@@ -188,6 +188,19 @@ func TestBodyThatEndsEarly(t *testing.T) {
 	require.NotContains(t, string(answer), "HTTP/1.1 500")
 }
 
+// Gemini's body may repeat the path's model.
+func TestBadModelsInGeminiBodies(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	f := func(body, want string) {
+		t.Helper()
+		got := post(t, url+"/v1beta/models/fast:generateContent", body)
+		require.Equal(t, 400, got.status)
+		require.JSONEq(t, `{"error":{"code":400,"message":"`+want+`","status":"INVALID_ARGUMENT"}}`, got.body)
+	}
+	f(`{"model":7}`, `\"model\" must be a string`)
+	f(`{"model":"models/fast","model":"models/other"}`, `the member \"model\" stands twice`)
+}
+
 func TestBatchesAreLimited(t *testing.T) {
 	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
 	got := post(t, url+"/v1beta/models/fast:batchEmbedContents", `{"requests":[`+strings.Repeat(`{"model":"models/fast"},`, maxBatch)+`{"model":"models/fast"}]}`)
@@ -248,7 +261,6 @@ func TestRewrite(t *testing.T) {
 	f(path, `{"model":"models/fast","content":{}}`, "m", `{"model":"models/m","content":{}}`)
 	f(path, `{"requests":[{"model":"models/fast"},{"content":{"model":1},"model":"models/x"}]}`, "m", `{"requests":[{"model":"models/m"},{"content":{"model":1},"model":"models/m"}]}`)
 	f(path, `{"generateContentRequest":{"model":"models/fast","contents":[]}}`, "m", `{"generateContentRequest":{"model":"models/m","contents":[]}}`)
-	f(path, `{"model":7}`, "m", `{"model":7}`)
 	f(path, `{"model":"fast"}`, "models/m", `{"model":"models/m"}`)
 	f(path, `{"model":"models/fast"}`, "tunedModels/m", `{"model":"tunedModels/m"}`)
 	f(path, `{"generate_content_request":{"contents":[],"model":"models/fast"}}`, "m", `{"generate_content_request":{"contents":[],"model":"models/m"}}`)
