@@ -48,7 +48,7 @@ func (req *request) inspectForm() error {
 		}
 		at = start + length + len(delimiter)
 	}
-	if rest := string(req.body[at+2:]); rest != "" && rest != "\r\n" {
+	if len(bytes.Trim(req.body[at+2:], "\r\n")) > 0 {
 		return fail(ErrInvalidRequest, "more after the end of the form")
 	}
 	if req.model == "" {

@@ -3,7 +3,9 @@ package plexus
 import (
 	"bytes"
 	"mime"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -131,13 +133,11 @@ func parameter(s string) (key, value, rest string, ok bool) {
 	return key, value, s[len(value):], value != ""
 }
 
-// checkFieldName refuses names that some parser may read as another one:
-// PHP, Rails and qs make structures of brackets and dots, Go servers may ignore
-// case.
+// checkFieldName refuses names that some parser may read as another one.
 func checkFieldName(name string) (what string) {
 	for i := range len(name) {
-		if !isAlphanumeric(name[i]) && !strings.Contains("-_.[]", name[i:i+1]) {
-			return "its name has characters other than letters, digits and -_.[]"
+		if !isAlphanumeric(name[i]) && !strings.Contains("-_.[]%", name[i:i+1]) {
+			return "its name has characters other than letters, digits and -_.[]%"
 		}
 	}
 	if name != "model" && structureOf(name) == "model" {
@@ -146,13 +146,22 @@ func checkFieldName(name string) (what string) {
 	return ""
 }
 
-// structureOf is what a field such as x[y] or x.y is a part of, in lower case.
+// structureOf is what a field is a part of for those who make structures of
+// brackets and dots, as PHP, Rails and qs do; without regard to case and to
+// percent-encoding, which aiohttp puts into names.
 func structureOf(name string) string {
+	for {
+		decoded, err := url.PathUnescape(name)
+		if err != nil || decoded == name {
+			break
+		}
+		name = decoded
+	}
 	keys := strings.FieldsFunc(name, func(r rune) bool { return r == '[' || r == ']' || r == '.' })
 	if len(keys) == 0 {
 		return ""
 	}
-	return strings.ToLower(keys[0])
+	return bare(keys[0])
 }
 
 // check looks at the rest of the header: what may make a parser read the value
@@ -176,7 +185,7 @@ func (h *partHeader) check(size int) (what string) {
 		return "the model has a Content-Transfer-Encoding"
 	case h.fields["content-type"] == "":
 		return ""
-	case err != nil || kind != "text/plain" || charset != "" && charset != "utf-8" && charset != "us-ascii":
+	case err != nil || kind != "text/plain" || !slices.Contains([]string{"", "utf-8", "us-ascii", "iso-8859-1"}, charset):
 		return "the model is not of the type text/plain in UTF-8"
 	}
 	return ""

@@ -136,7 +136,7 @@ func isHex(b byte) bool {
 	return b >= '0' && b <= '9' || b|0x20 >= 'a' && b|0x20 <= 'f'
 }
 
-// Eight bytes are looked at at once.
+// For looking at eight bytes at once.
 const (
 	ones  = 0x0101010101010101
 	lows  = 0x7f7f7f7f7f7f7f7f
