@@ -35,6 +35,11 @@ func (Adapter) Adapt(body []byte, options map[string]any) ([]byte, []caddyconfig
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(app.Providers) > 0 { // else it is a part of a configuration
+		if err := app.checkTargets(true); err != nil {
+			return nil, nil, err
+		}
+	}
 	var warnings []caddyconfig.Warning
 	for _, w := range y.warnings {
 		warnings = append(warnings, caddyconfig.Warning{File: file, Line: w.line, Message: w.text})
@@ -42,14 +47,32 @@ func (Adapter) Adapt(body []byte, options map[string]any) ([]byte, []caddyconfig
 	if y.port == 0 {
 		y.port = defaultPort
 	}
-	config := map[string]any{"apps": map[string]any{
-		"http": map[string]any{"servers": map[string]any{"plexus": map[string]any{
-			"listen": []string{net.JoinHostPort(y.host, strconv.Itoa(y.port))},
-			"routes": []any{map[string]any{"handle": []any{map[string]any{"handler": "plexus"}}}},
-		}}},
-		"plexus": app,
-	}}
+	config := map[string]any{
+		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"encoder": logFormat()}}},
+		"apps": map[string]any{
+			"http": map[string]any{"servers": map[string]any{"plexus": map[string]any{
+				"listen": []string{net.JoinHostPort(y.host, strconv.Itoa(y.port))},
+				"routes": []any{map[string]any{"handle": []any{map[string]any{"handler": "plexus"}}}},
+			}}},
+			"plexus": app,
+		},
+	}
 	return caddyconfig.JSON(config, &warnings), warnings, nil
+}
+
+// logFormat is what README shows, in JSON: Caddy logs requests with all of their
+// headers but a few, and keys come in others too.
+func logFormat() map[string]any {
+	fields := map[string]any{
+		"request>uri": map[string]any{"filter": "query", "actions": []any{
+			map[string]any{"type": "replace", "parameter": "key", "value": "REDACTED"},
+		}},
+	}
+	// The last is what forward_auth tells of the URI.
+	for _, header := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key", "X-Forwarded-Uri"} {
+		fields["request>headers>"+header] = map[string]any{"filter": "delete"}
+	}
+	return map[string]any{"format": "filter", "fields": fields}
 }
 
 // parseConfig parses `config <file>`, which adds what a YAML file says. It is

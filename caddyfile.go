@@ -33,7 +33,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if err := app.Gateway.UnmarshalCaddyfile(d); err != nil {
 		return nil, err
 	}
-	return httpcaddyfile.App{Name: "plexus", Value: caddyconfig.JSON(app, nil)}, nil
+	if err := app.Gateway.checkTargets(false); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(app)
+	if err != nil {
+		return nil, d.WrapErr(err)
+	}
+	return httpcaddyfile.App{Name: "plexus", Value: raw}, nil
 }
 
 // parseDirective parses the site's directive, which may have a gateway of its
@@ -44,15 +51,17 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	if err := own.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if !own.empty() {
+	if err := own.checkTargets(true); err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(own)
+	if err != nil {
+		return nil, h.WrapErr(err)
+	}
+	if string(raw) != "{}" {
 		handler.Gateway = own
 	}
 	return handler, nil
-}
-
-func (g *Gateway) empty() bool {
-	raw, err := json.Marshal(g)
-	return err == nil && string(raw) == "{}"
 }
 
 // UnmarshalCaddyfile sets up the gateway from Caddyfile tokens. Syntax:
@@ -75,9 +84,9 @@ func (g *Gateway) empty() bool {
 //	    transport <name> {
 //	        …
 //	    }
-//	    config       <file>
-//	    max_body     <size>
-//	    stream_usage on|off
+//	    config          <file>
+//	    max_body        <size>
+//	    no_stream_usage
 //	    hide_target
 //	    open
 //	}
@@ -91,16 +100,16 @@ func (g *Gateway) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return block(d, options{
-		"provider":     g.parseProvider,
-		"model":        g.parseModel,
-		"key":          g.parseKey,
-		"failover":     func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
-		"transport":    func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
-		"config":       g.parseConfig,
-		"max_body":     func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
-		"stream_usage": func(d *caddyfile.Dispenser) error { return parseSwitchOff(d, &g.NoStreamUsage) },
-		"hide_target":  func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.HideTarget) },
-		"open":         func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.Open) },
+		"provider":        g.parseProvider,
+		"model":           g.parseModel,
+		"key":             g.parseKey,
+		"failover":        func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
+		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
+		"config":          g.parseConfig,
+		"max_body":        func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
+		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.NoStreamUsage) },
+		"hide_target":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.HideTarget) },
+		"open":            func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.Open) },
 	})
 }
 
@@ -141,7 +150,8 @@ func (g *Gateway) parseKey(d *caddyfile.Dispenser) error {
 //
 //	failover {
 //	    attempts      <number>
-//	    first_content <duration> [<duration of answers that are no streams>]
+//	    first_content <duration>   # of streams
+//	    answer        <duration>   # of what is no stream
 //	    on_status     <codes...>   # 418, or 4xx for a class
 //	}
 func parseFailover(d *caddyfile.Dispenser, to **Failover) error {
@@ -153,34 +163,27 @@ func parseFailover(d *caddyfile.Dispenser, to **Failover) error {
 	}
 	f := *to
 	return block(d, options{
-		"attempts": func(d *caddyfile.Dispenser) error { return parseCount(d, &f.Attempts) },
-		"first_content": func(d *caddyfile.Dispenser) error {
-			args := d.RemainingArgs()
-			if len(args) != 1 && len(args) != 2 {
-				return d.ArgErr()
-			}
-			for i, to := range []*caddy.Duration{&f.FirstContent, &f.Answer}[:len(args)] {
-				if err := duration(d, args[i], to); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"on_status": func(d *caddyfile.Dispenser) error {
-			args := d.RemainingArgs()
-			if len(args) == 0 {
-				return d.ArgErr()
-			}
-			for _, arg := range args {
-				status, err := strconv.Atoi(strings.TrimSuffix(arg, "xx"))
-				if err != nil {
-					return d.Errf("expected a status such as 418, or a class such as 4xx, got %q", arg)
-				}
-				f.OnStatus = append(f.OnStatus, status)
-			}
-			return nil
-		},
+		"attempts":      func(d *caddyfile.Dispenser) error { return parseCount(d, &f.Attempts) },
+		"first_content": func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.FirstContent) },
+		"answer":        func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.Answer) },
+		"on_status":     f.parseOnStatus,
 	})
+}
+
+func (f *Failover) parseOnStatus(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.ArgErr()
+	}
+	for _, arg := range args {
+		digits, class := strings.CutSuffix(arg, "xx")
+		status, err := strconv.Atoi(digits)
+		if err != nil || len(digits) != map[bool]int{true: 1, false: 3}[class] || !validOnStatus(status) {
+			return d.Errf("expected a status from 300 to 599 such as 418, or a class such as 4xx, got %q", arg)
+		}
+		f.OnStatus = append(f.OnStatus, status)
+	}
+	return nil
 }
 
 // parseTransport parses a transport in the syntax of its own module.
@@ -221,19 +224,6 @@ func parseFlag(d *caddyfile.Dispenser, to *bool) error {
 	return nil
 }
 
-// parseSwitchOff parses an option that is on unless it says `off`.
-func parseSwitchOff(d *caddyfile.Dispenser, off *bool) error {
-	var value string
-	if !d.AllArgs(&value) {
-		return d.ArgErr()
-	}
-	if value != "on" && value != "off" {
-		return d.Errf("expected on or off, got %q", value)
-	}
-	*off = value == "off"
-	return nil
-}
-
 func parseCount(d *caddyfile.Dispenser, to *int) error {
 	var value string
 	if !d.AllArgs(&value) {
@@ -258,6 +248,14 @@ func parseSize(d *caddyfile.Dispenser, to *int64) error {
 	}
 	*to = int64(size)
 	return nil
+}
+
+func parseDuration(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	var value string
+	if !d.AllArgs(&value) {
+		return d.ArgErr()
+	}
+	return duration(d, value, to)
 }
 
 func duration(d *caddyfile.Dispenser, value string, to *caddy.Duration) error {

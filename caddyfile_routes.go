@@ -29,7 +29,7 @@ import (
 //	    }
 //	    cooldown     off|<initial> [<max>]
 //	    stream       always|never
-//	    stream_usage on|off
+//	    no_stream_usage
 //	    disabled
 //	}
 func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
@@ -51,17 +51,17 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 	}
 	g.Providers = append(g.Providers, p)
 	return block(d, options{
-		"api_key":      func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
-		"auth":         func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
-		"base_url":     p.parseBaseURL,
-		"models":       p.parseModels,
-		"header_up":    p.parseHeaderUp,
-		"extra_body":   p.parseExtraBody,
-		"transport":    func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
-		"cooldown":     p.parseCooldown,
-		"stream":       func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
-		"stream_usage": func(d *caddyfile.Dispenser) error { return parseSwitchOff(d, &p.NoStreamUsage) },
-		"disabled":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
+		"api_key":         func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
+		"auth":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
+		"base_url":        p.parseBaseURL,
+		"models":          p.parseModels,
+		"header_up":       p.parseHeaderUp,
+		"extra_body":      p.parseExtraBody,
+		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"cooldown":        p.parseCooldown,
+		"stream":          func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
+		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
+		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
 	})
 }
 
@@ -253,7 +253,8 @@ func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	if len(args) != 2 && len(args) != 3 {
 		return d.ArgErr()
 	}
-	t := ModelTarget{Provider: args[0], Model: args[1]}
+	here := *d // which moves on
+	t := ModelTarget{Provider: args[0], Model: args[1], at: here.WrapErr}
 	if len(args) == 3 {
 		weight, err := strconv.ParseFloat(args[2], 64)
 		if err != nil || !(weight > 0) || math.IsInf(weight, 1) {

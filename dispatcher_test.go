@@ -39,7 +39,7 @@ func TestFailoverOnEachVerdict(t *testing.T) {
 	f := func(name string, bad http.HandlerFunc) {
 		t.Helper()
 		first := newProvider(t, bad)
-		_, url := inOrder(t, "failover {\n first_content 300ms 300ms\n}", first.URL, good.URL)
+		_, url := inOrder(t, "failover {\n first_content 300ms\n answer 300ms\n}", first.URL, good.URL)
 		got := post(t, url+"/v1/chat/completions", askFast)
 		require.Equal(t, 200, got.status, name)
 		require.Equal(t, chatAnswer, got.body, name)
@@ -162,7 +162,7 @@ func TestAllFailed(t *testing.T) {
 		for i, a := range answers {
 			urls[i] = newProvider(t, a).URL
 		}
-		_, url := inOrder(t, "failover {\n first_content 200ms 200ms\n on_status 422\n}", urls...)
+		_, url := inOrder(t, "failover {\n first_content 200ms\n answer 200ms\n on_status 422\n}", urls...)
 		got := post(t, url+"/v1/chat/completions", askFast)
 		require.Equal(t, want, got.status)
 		require.Contains(t, got.body, `"code":"all_targets_failed"`)

@@ -59,6 +59,44 @@ func TestDocumentedConfigurations(t *testing.T) {
 	}
 }
 
+// What a user copies keeps keys out of every log, in the way that the test of
+// the secrets proves.
+func TestExamplesKeepKeysOutOfLogs(t *testing.T) {
+	f := func(name string, config []byte) {
+		t.Helper()
+		var got struct {
+			Logging struct {
+				Logs map[string]struct{ Encoder json.RawMessage }
+			}
+		}
+		require.NoError(t, json.Unmarshal(config, &got))
+		require.Len(t, got.Logging.Logs, 1, "%s: sites log to the default log", name)
+		want, err := json.Marshal(logFormat())
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got.Logging.Logs["default"].Encoder), name)
+	}
+	f("tested", adapted(t, "{\n log {\n "+logFilter+"\n }\n}"))
+	files, err := filepath.Glob("examples/*.Caddyfile")
+	require.NoError(t, err)
+	for _, file := range append(files, "examples/standalone.yaml", "README.md") {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		adapter := "caddyfile"
+		switch filepath.Ext(file) {
+		case ".yaml":
+			adapter = "plexus"
+		case ".md":
+			_, text, _ := strings.Cut(string(source), "**Logs.**")
+			_, text, _ = strings.Cut(text, "```caddyfile\n")
+			text, _, _ = strings.Cut(text, "```")
+			source = []byte(text)
+		}
+		config, _, err := caddyconfig.GetAdapter(adapter).Adapt(source, map[string]any{"filename": file})
+		require.NoError(t, err)
+		f(file, config)
+	}
+}
+
 // runExample runs a configuration after it has been moved to this machine.
 func runExample(t *testing.T, adapter, file string, source []byte) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())

@@ -80,6 +80,10 @@ func (x *exchange) refuse(err error) {
 	case errors.Is(err, ErrUnauthorized):
 		header.Set("WWW-Authenticate", `Bearer realm="plexus"`)
 	}
+	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.req.read {
+		// Else net/http reads up to 256 KiB of the body before it answers.
+		header.Set("Connection", "close")
+	}
 	if x.err.RetryAfter > 0 {
 		// Rounded up, so that whoever obeys does not come too early.
 		seconds := (x.err.RetryAfter + time.Second - 1) / time.Second

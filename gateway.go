@@ -4,8 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -54,6 +57,9 @@ type Gateway struct {
 	// not ask. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
 
+	// site says that this is the gateway of one handler, not the app's.
+	site bool
+
 	router  *Router
 	keyring keyring
 	pooled  pooled
@@ -73,6 +79,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	g.loaded = g.now()
 	if g.MaxBody == 0 {
 		g.MaxBody = defaultMaxBody
+	}
+	if err := g.checkEntries(); err != nil {
+		return err
 	}
 	if err := g.Failover.validate(); err != nil {
 		return err
@@ -96,6 +105,19 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	return err
 }
 
+// checkEntries refuses the nulls that JSON allows among the entries of a list.
+func (g *Gateway) checkEntries() error {
+	switch {
+	case slices.Contains(g.Providers, nil):
+		return errors.New("providers: an entry is null")
+	case slices.Contains(g.Models, nil):
+		return errors.New("models: an entry is null")
+	case slices.Contains(g.Keys, nil):
+		return errors.New("keys: an entry is null")
+	}
+	return nil
+}
+
 // loadTransport loads the transport that providers share. It goes through
 // LoadModule even for the default, because Caddy cleans up only what it loaded.
 func (g *Gateway) loadTransport(ctx caddy.Context) (http.RoundTripper, error) {
@@ -106,7 +128,16 @@ func (g *Gateway) loadTransport(ctx caddy.Context) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading transport: %w", err)
 	}
-	return mod.(http.RoundTripper), nil
+	return roundTripper(mod)
+}
+
+// roundTripper is a transport module as what a transport has to be.
+func roundTripper(mod any) (http.RoundTripper, error) {
+	transport, ok := mod.(http.RoundTripper)
+	if !ok {
+		return nil, fmt.Errorf("transport: the module %T cannot be one; expected an http.RoundTripper", mod)
+	}
+	return transport, nil
 }
 
 // Cleanup gives back what the gateway holds in the pools of the process. Its
@@ -120,6 +151,22 @@ func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
 	return &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}, nil
+}
+
+// rotationKey identifies a model's rotation across configurations. Gateways of
+// several sites may each have a model of that name, for other targets. Those
+// that are alike in all of it share a rotation: nothing that outlives a reload
+// tells one site from another.
+func (g *Gateway) rotationKey(rt *route) string {
+	home := "app"
+	if g.site {
+		home = "site"
+	}
+	key := []string{home, rt.model.Alias}
+	for _, t := range rt.targets {
+		key = append(key, t.Provider.stateKey(t.Model))
+	}
+	return strings.Join(key, "\n")
 }
 
 // stateKey identifies a target across configurations. A provider that has moved

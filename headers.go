@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,7 +17,6 @@ import (
 // listed may say who the client is, or means something between it and us only.
 var forwardedHeaders = []string{
 	"Accept",
-	"Content-Type",
 	"Anthropic-Beta",
 	"Anthropic-Version",
 	"Openai-Beta",
@@ -67,7 +67,11 @@ func (x *exchange) upstreamHeader(at *endpoint, p *passage) http.Header {
 			header[name] = slices.Clip(values)
 		}
 	}
-	if x.req.boundary == "" && p.method == http.MethodPost {
+	switch {
+	case x.req.boundary != "":
+		// A form has the boundary by which it was read.
+		header["Content-Type"] = []string{mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": x.req.boundary})}
+	case p.method == http.MethodPost:
 		// What has been read as JSON is JSON, whatever curl calls it.
 		header["Content-Type"] = []string{"application/json"}
 	}

@@ -319,11 +319,12 @@ func TestEndAfterALongPause(t *testing.T) {
 	require.NoError(t, readStream(url, `{"model":"fast","stream":true,"mock":{"tokens":4,"pause":"700ms","pause_after":4}}`, 4, func() {}))
 }
 
-// logFilter keeps keys out of access logs. README shows the same.
+// logFilter keeps keys out of logs. README and the examples show the same.
 const logFilter = `format filter {
 			request>headers>X-Api-Key delete
 			request>headers>X-Goog-Api-Key delete
 			request>headers>Api-Key delete
+			request>headers>X-Forwarded-Uri delete
 			request>uri query {
 				replace key REDACTED
 			}
@@ -331,7 +332,7 @@ const logFilter = `format filter {
 
 // Every secret is looked for in logs, errors, the configuration and the metrics.
 func TestSecretsStaySecret(t *testing.T) {
-	admin, gateway, lab := freePort(t), freePort(t), freePort(t)
+	admin, gateway, guarded, lab := freePort(t), freePort(t), freePort(t), freePort(t)
 	logs := filepath.Join(t.TempDir(), "log")
 	t.Setenv("PLEXUS_TEST_UPSTREAM", "UPSTREAM-SECRET")
 	t.Setenv("PLEXUS_TEST_CLIENT", "CLIENT-SECRET")
@@ -341,6 +342,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		log {
 			output file {logs}
 			level DEBUG
+			`+logFilter+`
 		}
 		metrics
 		plexus {
@@ -364,11 +366,21 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 		plexus
 	}
+	http://127.0.0.1:{guarded} {
+		log {
+			output file {logs}
+			`+logFilter+`
+		}
+		forward_auth 127.0.0.1:{nobody} {
+			uri /
+		}
+		plexus
+	}
 	http://127.0.0.1:{lab} {
 		plexus_mock {
 			api_key {env.PLEXUS_TEST_UPSTREAM}
 		}
-	}`, "{admin}", fmt.Sprint(admin), "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab), "{logs}", logs)
+	}`, "{guarded}", fmt.Sprint(guarded), "{nobody}", fmt.Sprint(freePort(t)), "{admin}", fmt.Sprint(admin), "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab), "{logs}", logs)
 	url := fmt.Sprintf("http://127.0.0.1:%d", gateway)
 	var seen strings.Builder
 	for _, mock := range []string{`{}`, `{"fault":"reset"}`, `{"fault":"status","status":401}`, `{"fault":"status","status":400,"message":"bad"}`, `{"fault":"error_event"}`} {
@@ -380,12 +392,17 @@ func TestSecretsStaySecret(t *testing.T) {
 	require.Equal(t, 200, post(t, url+"/v1beta/models/fast:generateContent?key=CLIENT-SECRET", `{}`).status)
 	require.Equal(t, 200, post(t, url+"/v1/chat/completions", askFast, "X-Goog-Api-Key", "WRITTEN-SECRET").status)
 	require.Equal(t, 401, post(t, url+"/v1/chat/completions", askFast, "Authorization", "Bearer WRONG-SECRET").status)
+	// What fails before plexus is logged by Caddy itself, request and all.
+	for _, header := range []string{"X-Api-Key", "X-Goog-Api-Key", "Api-Key", "Authorization"} {
+		got := post(t, fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions?key=CLIENT-SECRET", guarded), askFast, header, "CLIENT-SECRET")
+		require.Equal(t, 502, got.status)
+	}
 	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams"} {
 		seen.WriteString(ask(t, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", admin, path), "").body)
 	}
-	require.Contains(t, seen.String(), `caddy_plexus_requests_total{api="chat",model="fast",outcome="served",provider="lab",target="m"}`)
-	require.Contains(t, seen.String(), `caddy_plexus_attempts_total{provider="lab",target="m",verdict="credential"}`)
-	require.Contains(t, seen.String(), `caddy_plexus_tokens_total{class="output",model="fast",provider="lab",target="m"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_requests_total{alias="fast",api="chat",model="m",outcome="served",provider="lab"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_attempts_total{model="m",provider="lab",verdict="credential"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_tokens_total{alias="fast",class="output",model="m",provider="lab"}`)
 	require.Contains(t, seen.String(), "{env.PLEXUS_TEST_UPSTREAM}")
 
 	awaits(t, "the logs are written", func() bool {
@@ -394,6 +411,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	})
 	written, err := os.ReadFile(logs)
 	require.NoError(t, err)
+	require.Contains(t, string(written), `"logger":"http.log.error`)
+	require.Contains(t, string(written), `/v1/chat/completions?key=REDACTED`)
 	seen.Write(written)
 	for _, secret := range []string{"UPSTREAM-SECRET", "CLIENT-SECRET", "WRITTEN-SECRET", "WRONG-SECRET"} {
 		if at := strings.Index(seen.String(), secret); at >= 0 {
@@ -517,6 +536,17 @@ func TestStateOutlivesReloads(t *testing.T) {
 	require.Same(t, first.router.names["m"].rotation, second.router.names["m"].rotation)
 	moved := newGateway(t, strings.Replace(block, ":1/", ":2/", 1))
 	require.NotSame(t, first.router.names["m"].targets[0].state, moved.router.names["m"].targets[0].state)
+}
+
+// Two gateways with a model of the same name do not turn each other's rotation.
+func TestRotationsAreOfOneGateway(t *testing.T) {
+	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n}\nmodel m {\n target lab a\n target lab b\n}"
+	app, other := newGateway(t, block), newGateway(t, strings.Replace(block, "target lab b", "target lab c", 1))
+	require.NotSame(t, app.router.names["m"].rotation, other.router.names["m"].rotation)
+	site := &Gateway{Providers: []*Provider{{Name: "lab", BaseURL: "http://127.0.0.1:1/v1"}}, Models: []*Model{{Alias: "m", Targets: app.Models[0].Targets}}, site: true}
+	require.NoError(t, provision(t, site))
+	require.NotSame(t, app.router.names["m"].rotation, site.router.names["m"].rotation)
+	require.Same(t, app.router.names["m"].targets[0].state, site.router.names["m"].targets[0].state, "what is learnt of a target is for all")
 }
 
 // A load that fails half-way gives back what it had taken, and no more.

@@ -153,12 +153,14 @@ func (k *Key) grant(r *Router) error {
 
 // permit decides whether the key may ask what a request asks.
 func (k *Key) permit(req *request, route *Route) error {
-	switch {
-	case !k.allows(route):
+	if !k.allows(route) {
 		return fail(ErrForbidden, "the API key %q may not use the model %s", k.Name, quoted(req.model))
-	case k != nil && !k.all && req.alternatives:
-		// OpenRouter would take one of these in place of the one that we chose.
-		return fail(ErrForbidden, "the API key %q may not list alternatives in the member \"models\"", k.Name)
+	}
+	if k == nil || k.all {
+		return nil
+	}
+	if name := req.otherModel(); name != "" {
+		return fail(ErrForbidden, "the API key %q is for certain models and may not choose others in the member %s", k.Name, quoted(name))
 	}
 	return nil
 }
@@ -188,7 +190,8 @@ func (ring keyring) find(secret string) *Key {
 }
 
 // presented lists the secrets that a request carries, each where one of the
-// APIs wants it. Coding agents send more than one.
+// APIs wants it, in the order in which they are tried. Coding agents send more
+// than one.
 func presented(r *http.Request, room []string) []string {
 	if auth := r.Header.Get("Authorization"); len(auth) > 7 && strings.EqualFold(auth[:7], "Bearer ") {
 		room = append(room, strings.TrimSpace(auth[7:]))
@@ -207,7 +210,7 @@ func presented(r *http.Request, room []string) []string {
 }
 
 // admit decides whether a request may come in, and with which key; nil where
-// none is needed.
+// none is needed. Of several keys the first that is accepted counts.
 func (g *Gateway) admit(r *http.Request) (*Key, error) {
 	if len(g.keyring) == 0 {
 		if g.Open {
@@ -220,19 +223,35 @@ func (g *Gateway) admit(r *http.Request) (*Key, error) {
 	if len(secrets) == 0 {
 		return nil, fail(ErrUnauthorized, "no API key; send one as `Authorization: Bearer …`, `x-api-key` or `x-goog-api-key`")
 	}
+	var refused error
 	for _, secret := range secrets {
 		k := g.keyring.find(secret)
-		switch {
-		case k == nil:
+		if k == nil {
 			continue
-		case k.Disabled:
-			return nil, fail(ErrUnauthorized, "the API key %q is disabled", k.Name)
-		case !k.expires.IsZero() && !g.now().Before(k.expires):
-			return nil, fail(ErrUnauthorized, "the API key %q has expired", k.Name)
 		}
-		return k, nil
+		err := k.usable(g.now())
+		if err == nil {
+			return k, nil
+		}
+		if refused == nil {
+			refused = err
+		}
+	}
+	if refused != nil {
+		return nil, refused
 	}
 	return nil, fail(ErrUnauthorized, "the API key is not valid")
+}
+
+// usable tells why a key is not accepted, if so.
+func (k *Key) usable(now time.Time) error {
+	switch {
+	case k.Disabled:
+		return fail(ErrUnauthorized, "the API key %q is disabled", k.Name)
+	case !k.expires.IsZero() && !now.Before(k.expires):
+		return fail(ErrUnauthorized, "the API key %q has expired", k.Name)
+	}
+	return nil
 }
 
 // onlyLoopback guards a gateway without keys: it serves this machine alone. A

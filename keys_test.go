@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +75,37 @@ func TestKeysAreAccepted(t *testing.T) {
 	f(401, "", "X-Api-Key", "sk-old")
 }
 
+// Coding agents send one key as Authorization and another one as x-api-key: the
+// first that is accepted counts, and one that is refused does no harm.
+func TestSeveralKeysInOneRequest(t *testing.T) {
+	g, _ := keyed(t, says(200, chatAnswer))
+	f := func(want, query string, header ...string) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, "/v1/messages"+query, nil)
+		for i := 0; i+1 < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		k, err := g.admit(r)
+		if k == nil {
+			require.ErrorIs(t, err, ErrUnauthorized)
+			require.ErrorContains(t, err, want)
+			return
+		}
+		require.NoError(t, err)
+		require.Equal(t, want, k.Name)
+	}
+	const auth, key, google = "Authorization", "X-Api-Key", "X-Goog-Api-Key"
+	f("all", "", auth, "Bearer sk-off", key, "sk-all")
+	f("all", "", auth, "Bearer sk-all", key, "sk-off")
+	f("all", "", key, "sk-old", google, "sk-all")
+	f("all", "?key=sk-all", auth, "Bearer wrong", key, "sk-off", google, "sk-old")
+	f("app", "", auth, "Bearer sk-app", key, "sk-all")
+	f("all", "", key, "sk-all", auth, "Bearer wrong", google, "sk-app")
+	f("app", "?key=sk-all", google, "sk-app")
+	f(`the API key "off" is disabled`, "", auth, "Bearer sk-off", key, "sk-old")
+	f(`the API key "old" has expired`, "?key=wrong", auth, "Bearer wrong", key, "sk-old")
+}
+
 // No other spelling of a name gives access to a model, and no name of an alias
 // to the model behind it.
 func TestAccessIsDecidedOnWhatANameStandsFor(t *testing.T) {
@@ -98,7 +128,6 @@ func TestAccessIsDecidedOnWhatANameStandsFor(t *testing.T) {
 	require.Equal(t, 403, post(t, url+"/v1beta/models/smart:countTokens", `{}`, "X-Api-Key", "sk-app").status)
 	require.Equal(t, 403, post(t, url+"/v1beta/models/lab%2Fm:countTokens", `{}`, "X-Api-Key", "sk-app").status)
 	require.Equal(t, 403, post(t, url+"/v1/chat/completions", `{"mod\u0065l":"sm\u0061rt"}`, "X-Api-Key", "sk-app").status)
-	require.Equal(t, 403, post(t, url+"/v1/chat/completions", `{"model":"fast","models":["smart"]}`, "X-Api-Key", "sk-app").status, "OpenRouter's alternatives")
 	require.Equal(t, 400, post(t, url+"/v1/chat/completions", `{"model":"fast","Model":"smart"}`, "X-Api-Key", "sk-app").status, "Go's JSON ignores case")
 	require.Equal(t, 400, post(t, url+"/v1/chat/completions", `{"model":"fast","model":"smart"}`, "X-Api-Key", "sk-app").status)
 }
@@ -166,17 +195,59 @@ func TestHideSecret(t *testing.T) {
 // the Content-Type must not find another model in it than we do.
 func TestFormsDoNotHideAnotherModel(t *testing.T) {
 	_, url := keyed(t, says(200, chatAnswer))
-	body := "{\"model\":\"smart\",\"x\":\"\r\n--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--\"}"
-	got := post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-app", "Content-Type", "multipart/form-data; boundary=b")
-	require.Equal(t, 403, got.status)
+	f := func(body string, want int) {
+		t.Helper()
+		got := post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-app", "Content-Type", "multipart/form-data; boundary=b")
+		require.Equal(t, want, got.status)
+	}
+	f(`{"model":"smart","x":"--b Content-Disposition: form-data; name=model fast --b--"}`, 403)
+	f("{\"model\":\"smart\",\"x\":\"\r\n--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--\"}", 400)
+	f("--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--b--", 400)
 }
 
 // Gemini has the model in the path, where dots would lead elsewhere with our
 // credential.
 func TestNamesDoNotLeaveTheirPath(t *testing.T) {
 	_, url := keyed(t, says(200, chatAnswer))
-	for _, name := range []string{"free/..%2F..%2Ffiles", "free/../../files", "free/.%2Fx", "free/" + strings.Repeat("x", maxModelName+1), "free/a%0Ab"} {
+	for _, name := range []string{"free/..%2F..%2Ffiles", "free/../../files", "free/.%2Fx", "free/a%0Ab"} {
 		got := post(t, url+"/v1/models/"+name+":generateContent", `{}`, "X-Api-Key", "sk-all")
 		require.Equal(t, 404, got.status, name)
+	}
+}
+
+// Some providers take more models than the one in "model": those the key was not
+// asked about.
+func TestLimitedKeysChooseNoOtherModel(t *testing.T) {
+	_, url := keyed(t, says(200, chatAnswer))
+	f := func(member, name string) {
+		t.Helper()
+		body := `{"model":"fast",` + member + `}`
+		want := 200
+		require.Equal(t, want, post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-all").status, "other keys may")
+		if name != "" {
+			want = 403
+		}
+		got := post(t, url+"/v1/chat/completions", body, "X-Api-Key", "sk-app")
+		require.Equal(t, want, got.status, got.body)
+		require.Contains(t, got.body, name)
+	}
+	const tool = `"tools":[{"type":"function","function":{"name":"f","parameters":{"properties":{"model":{}}}}},`
+	f(tool+`{"type":"function","name":"g","parameters":{"type":"object","properties":{"model":{}}}}]`, "")
+	f(`"plugins":[{"id":"web"}],"user":"models"`, "")
+	f(`"models":["smart"]`, `in the member \"models\"`)
+	f(`"Models":["smart"]`, `in the member \"Models\"`)
+	f(`"fallbacks":[{"model":"smart"}]`, `in the member \"fallbacks\"`)
+	f(`"preset":"mine"`, `in the member \"preset\"`)
+	f(`"route":"fallback"`, `in the member \"route\"`)
+	f(`"advisor":{"model":"smart"}`, `in the member \"advisor\"`)
+	f(tool+`{"type":"advisor_20260301","name":"advisor","model":"smart"}]`, `in the member \"model\"`)
+	f(tool+`{"type":"openrouter:advisor","parameters":{"model":"smart"}}]`, `in the member \"model\"`)
+	f(`"tools":[],"tools":[{"type":"image_generation","model":"smart"}]`, `in the member \"model\"`)
+	f(`"plugins":[{"id":"fusion","analysis_models":["smart"]}]`, `in the member \"analysis_models\"`)
+
+	for _, name := range []string{"fallbacks", "Models[]"} {
+		body, contentType := form(t, "model", "fast", name, "smart")
+		require.Equal(t, 200, post(t, url+"/v1/images/edits", body, "X-Api-Key", "sk-all", "Content-Type", contentType).status)
+		require.Equal(t, 403, post(t, url+"/v1/images/edits", body, "X-Api-Key", "sk-app", "Content-Type", contentType).status)
 	}
 }

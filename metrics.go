@@ -12,8 +12,9 @@ import (
 // metrics are the collectors of the process. Every configuration registers the
 // same ones with its own registry, so that they count on through reloads.
 //
-// Labels hold configured names only: model is an alias, or provider/model for a
-// passthrough to a listed model; target is the provider's name of the model.
+// Labels mean what the log fields of the same names mean, and hold configured
+// names only: alias is canonical, or provider/model for a passthrough to a listed
+// model; model is the provider's name of it.
 var metrics = newCollectors()
 
 // unlistedLabel stands for names that clients made up.
@@ -48,15 +49,15 @@ func newCollectors() *collectors {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets}, labels)
 	}
 	return &collectors{
-		requests: counter("requests_total", "Requests by what became of them.", "model", "provider", "target", "api", "outcome"),
-		attempts: counter("attempts_total", "Attempts at targets by the verdict on them.", "provider", "target", "verdict"),
+		requests: counter("requests_total", "Requests by what became of them.", "alias", "provider", "model", "api", "outcome"),
+		attempts: counter("attempts_total", "Attempts at targets by the verdict on them.", "provider", "model", "verdict"),
 		duration: histogram("request_duration_seconds", "Time from a request to the end of its answer.",
-			seconds, "model", "provider", "target", "api"),
+			seconds, "alias", "provider", "model", "api"),
 		firstContent: histogram("time_to_first_content_seconds", "Time from the beginning of an attempt to its first content.",
-			seconds, "provider", "target", "api"),
+			seconds, "provider", "model", "api"),
 		outputRate: histogram("output_tokens_per_second", "Tokens per second of an answer after its first content.",
-			[]float64{1, 2.5, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400, 800, 1600}, "provider", "target"),
-		tokens: counter("tokens_total", "Tokens by class, as the providers count them.", "model", "provider", "target", "class"),
+			[]float64{1, 2.5, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400, 800, 1600}, "provider", "model"),
+		tokens: counter("tokens_total", "Tokens by class, as the providers count them.", "alias", "provider", "model", "class"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
 		}),
@@ -84,30 +85,30 @@ func (x *exchange) measure() {
 	if x.op.kind != operationAsk {
 		return
 	}
-	model, provider, target := x.labels()
-	metrics.requests.WithLabelValues(model, provider, target, string(x.op.api), x.outcome()).Inc()
+	alias, provider, model := x.labels()
+	metrics.requests.WithLabelValues(alias, provider, model, string(x.op.api), x.outcome()).Inc()
 	if x.target == nil {
 		return
 	}
-	metrics.duration.WithLabelValues(model, provider, target, string(x.op.api)).Observe(x.gateway.now().Sub(x.start).Seconds())
+	metrics.duration.WithLabelValues(alias, provider, model, string(x.op.api)).Observe(x.gateway.now().Sub(x.start).Seconds())
 	if x.usage.Known {
 		for _, c := range tokenClasses {
 			if n := c.of(&x.usage); n > 0 {
-				metrics.tokens.WithLabelValues(model, provider, target, c.name).Add(float64(n))
+				metrics.tokens.WithLabelValues(alias, provider, model, c.name).Add(float64(n))
 			}
 		}
 	}
 }
 
-func (x *exchange) labels() (model, provider, target string) {
-	model = x.route.Alias
-	if model == "" || x.route.Passthrough && x.route.Targets[0].label == unlistedLabel {
-		model = unlistedLabel
+func (x *exchange) labels() (alias, provider, model string) {
+	alias = x.route.Alias
+	if alias == "" || x.route.Passthrough && x.route.Targets[0].label == unlistedLabel {
+		alias = unlistedLabel
 	}
 	if x.target != nil {
-		provider, target = x.target.Provider.Name, x.target.label
+		provider, model = x.target.Provider.Name, x.target.label
 	}
-	return model, provider, target
+	return alias, provider, model
 }
 
 func (x *exchange) outcome() string {

@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -48,6 +49,52 @@ type ModelTarget struct {
 	Weight *float64 `json:"weight,omitempty"`
 	// Switches this target off. Default: `false`.
 	Disabled bool `json:"disabled,omitempty"`
+
+	// at adds to an error where the target is written, while that is known.
+	at func(error) error
+}
+
+// errUndefined says that a target's provider is not defined.
+var errUndefined = errors.New("is not defined")
+
+// check tells what is wrong with a target, if its provider is not defined or
+// does not list its model.
+func (mt *ModelTarget) check(providers map[string]*Provider) error {
+	p := providers[mt.Provider]
+	switch {
+	case p == nil:
+		hint := didYouMean(mt.Provider, sortedKeys(providers))
+		if _, known := presets[mt.Provider]; known && hint == "" {
+			hint = fmt.Sprintf("; there is a preset of that name: add `provider %s`", mt.Provider)
+		}
+		return fmt.Errorf("target %s/%s: provider %q %w%s", mt.Provider, mt.Model, mt.Provider, errUndefined, hint)
+	case mt.Model == "":
+		return fmt.Errorf("a target of provider %q names no model", mt.Provider)
+	case !p.serves(mt.Model):
+		names := p.modelNames()
+		return fmt.Errorf("target %s/%s: provider %q does not list the model %q%s (it lists %s)",
+			p.Name, mt.Model, p.Name, mt.Model, didYouMean(mt.Model, names), listed(names))
+	}
+	return nil
+}
+
+// checkTargets checks, while adapting, the targets of which it is known where
+// they are written. More providers may follow unless the gateway is complete.
+func (g *Gateway) checkTargets(complete bool) error {
+	providers := make(map[string]*Provider, len(g.Providers))
+	for _, p := range g.Providers {
+		providers[p.Name] = p
+	}
+	for _, m := range g.Models {
+		for i := range m.Targets {
+			t := &m.Targets[i]
+			err := t.check(providers)
+			if err != nil && t.at != nil && (complete || !errors.Is(err, errUndefined)) {
+				return t.at(fmt.Errorf("model %q: %w", m.Alias, err))
+			}
+		}
+	}
+	return nil
 }
 
 // Failover is what to do when a target fails before anything of its answer has
@@ -86,11 +133,17 @@ func (f *Failover) validate() error {
 		return fmt.Errorf("failover: first_content: expected a positive duration")
 	}
 	for _, status := range f.OnStatus {
-		if status < 3 || status > 5 && status < 300 || status > 599 {
+		if !validOnStatus(status) {
 			return fmt.Errorf("failover: on_status: expected a status from 300 to 599, or 3, 4 or 5 for its class, got %d", status)
 		}
 	}
 	return nil
+}
+
+// validOnStatus tells whether on_status may name a status, or the first digit of
+// a class.
+func validOnStatus(status int) bool {
+	return status >= 3 && status <= 5 || status >= 300 && status <= 599
 }
 
 // over is f with what it leaves open taken from base, and from the defaults.

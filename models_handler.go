@@ -52,6 +52,9 @@ func (rt *route) listed(name string) listedModel {
 
 // lookup finds one name, a passthrough name too, as a request for it would.
 func (x *exchange) lookup(name string) (listedModel, error) {
+	if len(name) > maxModelName {
+		return listedModel{}, nameTooLong()
+	}
 	router := x.gateway.router
 	if rt := router.names[name]; rt != nil && x.key.allows(&Route{Alias: rt.model.Alias}) {
 		return rt.listed(name), nil

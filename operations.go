@@ -192,11 +192,7 @@ func (op *operation) streams() bool {
 func (op *operation) url(at *endpoint, model, query string) *url.URL {
 	u := *at.base
 	if op.api == api.Gemini {
-		// A tuned model's name brings its own collection.
-		if !strings.HasPrefix(model, "tunedModels/") {
-			model = "models/" + strings.TrimPrefix(model, "models/")
-		}
-		u.Path += "/" + model + op.path
+		u.Path += "/" + geminiResource(model) + op.path
 	} else {
 		u.Path += op.path
 	}
@@ -207,6 +203,15 @@ func (op *operation) url(at *endpoint, model, query string) *url.URL {
 		u.RawQuery = query
 	}
 	return &u
+}
+
+// geminiResource is a model's name as Gemini has it in paths and bodies. A tuned
+// model's name brings its own collection.
+func geminiResource(model string) string {
+	if strings.HasPrefix(model, "tunedModels/") || strings.HasPrefix(model, "models/") {
+		return model
+	}
+	return "models/" + model
 }
 
 // forwardedQuery is the part of a query that reaches the provider: how Gemini's

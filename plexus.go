@@ -70,6 +70,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // Provision implements caddy.Provisioner.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.own = h.Gateway != nil; h.own {
+		h.Gateway.site = true
 		return h.Gateway.Provision(ctx)
 	}
 	app, err := ctx.AppIfConfigured("plexus")

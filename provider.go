@@ -131,7 +131,9 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 		if err != nil {
 			return fmt.Errorf("loading transport: %w", err)
 		}
-		p.transport = mod.(http.RoundTripper)
+		if p.transport, err = roundTripper(mod); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -171,7 +173,7 @@ func (p *Provider) locate(logger *zap.Logger) error {
 	}
 	if p.secret != "" && p.secret == p.APIKey {
 		logger.Warn("an api_key is written out in the configuration, where everyone with access to the admin API can read it; use {env.NAME} or {file./path}",
-			zap.String("provider", p.Name))
+			zap.String("plexus_provider", p.Name))
 	}
 	for name := range p.BaseURLs {
 		if !api.API(name).Known() {
@@ -188,7 +190,7 @@ func (p *Provider) locate(logger *zap.Logger) error {
 		return fmt.Errorf("no preset says where it is; add a base_url, or name a preset: %s", strings.Join(sortedKeys(presets), ", "))
 	}
 	if env := presets[p.Preset].env; p.secret == "" && env != "" && p.BaseURL == "" && len(p.BaseURLs) == 0 && !p.Disabled {
-		logger.Warn("a provider has no api_key", zap.String("provider", p.Name), zap.String("usual", "{env."+env+"}"))
+		logger.Warn("a provider has no api_key", zap.String("plexus_provider", p.Name), zap.String("usual", "{env."+env+"}"))
 	}
 	return nil
 }
@@ -219,14 +221,18 @@ func (p *Provider) newEndpoint(repl *caddy.Replacer, base presetBase) (*endpoint
 }
 
 func (p *Provider) readExtraBody() error {
+	p.extra = nil
 	if len(p.ExtraBody) == 0 {
 		return nil
 	}
-	it := jsonscan.Object(p.ExtraBody)
+	it := jsonscan.StrictObject(p.ExtraBody)
 	for it.Next() {
 		key := string(it.Key)
-		if key == "model" || key == "stream" {
+		switch {
+		case bare(key) == "model" || key == "stream":
 			return fmt.Errorf("extra_body: %q is decided by the request", key)
+		case slices.ContainsFunc(p.extra, func(m bodyMember) bool { return m.key == key }):
+			return fmt.Errorf("extra_body: %q stands twice", key)
 		}
 		p.extra = append(p.extra, bodyMember{key, it.Value()})
 	}

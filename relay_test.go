@@ -150,7 +150,7 @@ func TestOddEndsAreEnds(t *testing.T) {
 	f := func(events ...string) {
 		t.Helper()
 		p := newProvider(t, streams(events...))
-		_, url := inOrder(t, "stream_usage off", p.URL)
+		_, url := inOrder(t, "no_stream_usage", p.URL)
 		got := post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true}`)
 		require.NoError(t, got.err)
 		require.Equal(t, strings.Join(events, ""), got.body)
@@ -219,7 +219,7 @@ func TestResetsAroundTheEnd(t *testing.T) {
 			streams(sent)(w, r)
 			panic(http.ErrAbortHandler)
 		})
-		_, url := inOrder(t, "stream_usage off", p.URL)
+		_, url := inOrder(t, "no_stream_usage", p.URL)
 		got := post(t, url+path, body)
 		require.NoError(t, got.err)
 		require.Equal(t, sent, got.body[:len(sent)])
@@ -301,7 +301,7 @@ func TestUsageOfStreams(t *testing.T) {
 	f("", `{"model":"fast","stream":true,"stream_options":{"include_usage":false}}`, `{"model":"m1","stream":true,"stream_options":{"include_usage":true}}`, stripped)
 	f("", `{"model":"fast","stream":true,"stream_options":{"x":1}}`, `{"model":"m1","stream":true,"stream_options":{"include_usage":true,"x":1}}`, stripped)
 	f("", `{"model":"fast","stream":true,"stream_options":null}`, `{"model":"m1","stream":true,"stream_options":{"include_usage":true}}`, stripped)
-	f("stream_usage off", `{"model":"fast","stream":true}`, `{"model":"m1","stream":true}`, all)
+	f("no_stream_usage", `{"model":"fast","stream":true}`, `{"model":"m1","stream":true}`, all)
 	f("", `{"model":"fast"}`, `{"model":"m1"}`, stripped[:0]+all)
 }
 

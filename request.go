@@ -6,8 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"strings"
-	"unicode/utf8"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -18,9 +17,11 @@ import (
 // request is what a client sent, and where in it stands what must be changed.
 type request struct {
 	body []byte
+	// read says that the body has been read to its end.
+	read bool
 	// model is the name that the client asks for.
 	model string
-	// names are the places of the model's name in the body, in order.
+	// names are the places of the model's name in the body.
 	names []place
 	// stream says that the client asks for a stream.
 	stream bool
@@ -37,16 +38,18 @@ type request struct {
 	// unstored says that the response is not to be stored, so that nobody will
 	// ask for it again.
 	unstored bool
-	// alternatives says that the body lists more models, as OpenRouter's
-	// `models` does.
-	alternatives bool
+	// others are members by which a provider may be made to ask another model
+	// besides or instead; and options are the places of what may hold such ones.
+	others  []string
+	options []place
+	// seen are the members found so far that may stand only once.
+	seen []string
 }
 
-// place is a range of bytes in a body, and what stands around a model's name
-// there: quotes in JSON, and Gemini's "models/".
+// place is a range of bytes in a body, and how a model's name is written there.
 type place struct {
-	start, end     int
-	before, behind string
+	start, end int
+	as         func(model string) string
 }
 
 // readRequest reads the body, once, and finds what it asks for.
@@ -55,8 +58,11 @@ func (x *exchange) readRequest() error {
 		return err
 	}
 	x.req.stream = x.op.streams()
-	kind, params, _ := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	kind, params, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	if kind == "multipart/form-data" && x.op.form {
+		if err != nil {
+			return fail(ErrInvalidRequest, "the Content-Type cannot be read: %v", err)
+		}
 		x.req.boundary = params["boundary"]
 		return x.req.inspectForm()
 	}
@@ -80,7 +86,7 @@ func (x *exchange) readBody() error {
 		return tooLarge(limit)
 	}
 	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
-	x.req.body = body
+	x.req.body, x.req.read = body, err == nil
 	tooMuch, limited := errors.AsType[*http.MaxBytesError](err)
 	foreign, refused := errors.AsType[caddyhttp.HandlerError](err)
 	switch {
@@ -129,10 +135,7 @@ func readAll(src io.Reader, announced int64) ([]byte, error) {
 
 // inspect finds the model and the stream flag in a JSON body.
 func (req *request) inspect(op *operation) error {
-	if !utf8.Valid(req.body) {
-		return fail(ErrInvalidRequest, "the body is not valid UTF-8")
-	}
-	it := jsonscan.Object(req.body)
+	it := jsonscan.StrictObject(req.body)
 	for it.Next() {
 		if err := req.member(op, &it); err != nil {
 			return err
@@ -142,8 +145,16 @@ func (req *request) inspect(op *operation) error {
 		return fail(ErrInvalidRequest, "the body cannot be read: %v", it.Err)
 	}
 	if op.api == api.Gemini {
-		req.model = op.model
+		return req.setPathModel(op.model)
 	}
+	return nil
+}
+
+func (req *request) setPathModel(name string) error {
+	if len(name) > maxModelName {
+		return nameTooLong()
+	}
+	req.model = name
 	return nil
 }
 
@@ -151,33 +162,57 @@ func (req *request) member(op *operation, it *jsonscan.Iter) error {
 	if op.api == api.Gemini {
 		return req.geminiMember(it)
 	}
-	switch key := string(it.Key); {
-	case key == "model":
+	switch string(it.Key) {
+	case "model":
 		return req.setModel(it)
-	case strings.EqualFold(key, "model"):
-		// Providers written in Go read "Model" as "model": a client could name
-		// one model to us and another one to them.
-		return fail(ErrInvalidRequest, "the member %q differs from \"model\" only by its case", key)
-	case key == "stream":
+	case "stream":
 		req.stream = string(it.Value()) == "true"
-	case key == "models":
-		req.alternatives = true
-	case key == "store" && op.api == api.Responses:
-		req.unstored = string(it.Value()) == "false"
-	case key == "previous_response_id" && op.api == api.Responses:
-		if id, ok := jsonscan.String(it.Value()); ok && id != "" {
-			req.previous, req.previousID = place{it.Start, it.End, `"`, `"`}, id
+		return req.once("stream")
+	case "stream_options":
+		if op.api == api.Chat {
+			req.streamOptions = place{start: it.Start, end: it.End}
+			req.usage = string(jsonscan.Member(it.Value(), "include_usage")) == "true"
 		}
-	case key == "stream_options" && op.api == api.Chat:
-		req.streamOptions = place{start: it.Start, end: it.End}
-		req.usage = string(jsonscan.Member(it.Value(), "include_usage")) == "true"
+		return req.once("stream_options")
+	case "store", "previous_response_id":
+		if op.api == api.Responses {
+			return req.state(it)
+		}
+		return nil
+	default:
+		return req.otherMember(it)
 	}
+}
+
+// state finds what a request of Responses says of what the provider stores.
+func (req *request) state(it *jsonscan.Iter) error {
+	if string(it.Key) == "store" {
+		req.unstored = string(it.Value()) == "false"
+		return req.once("store")
+	}
+	if !api.Empty(it.Value()) {
+		id, ok := jsonscan.String(it.Value())
+		if !ok {
+			return fail(ErrInvalidRequest, "\"previous_response_id\" must be a string")
+		}
+		req.previous, req.previousID = place{start: it.Start, end: it.End}, id
+	}
+	return req.once("previous_response_id")
+}
+
+// once refuses a member that stands twice: some parsers take the first, others
+// the last.
+func (req *request) once(key string) error {
+	if slices.Contains(req.seen, key) {
+		return fail(ErrInvalidRequest, "the member %q stands twice", key)
+	}
+	req.seen = append(req.seen, key)
 	return nil
 }
 
 func (req *request) setModel(it *jsonscan.Iter) error {
-	if len(req.names) > 0 {
-		return fail(ErrInvalidRequest, "the member \"model\" stands twice")
+	if err := req.once("model"); err != nil {
+		return err
 	}
 	name, ok := jsonscan.String(it.Value())
 	switch {
@@ -185,9 +220,11 @@ func (req *request) setModel(it *jsonscan.Iter) error {
 		return fail(ErrInvalidRequest, "\"model\" must be a string")
 	case name == "":
 		return fail(ErrInvalidRequest, "\"model\" is empty")
+	case len(name) > maxModelName:
+		return nameTooLong()
 	}
 	req.model = name
-	req.names = append(req.names, place{it.Start, it.End, `"`, `"`})
+	req.names = append(req.names, place{it.Start, it.End, inQuotes})
 	return nil
 }
 
@@ -201,8 +238,12 @@ const maxBatch = 4096
 func (req *request) geminiMember(it *jsonscan.Iter) error {
 	switch string(it.Key) {
 	case "model":
+		if _, isString := jsonscan.String(it.Value()); !isString {
+			return fail(ErrInvalidRequest, "\"model\" must be a string")
+		}
 		req.addGeminiName(it.Value(), it.Start)
-	case "generateContentRequest":
+		return req.once("model")
+	case "generateContentRequest", "generate_content_request": // protobuf's JSON takes either
 		req.geminiObject(it.Value(), it.Start)
 	case "requests":
 		requests := jsonscan.Array(it.Value())
@@ -226,6 +267,6 @@ func (req *request) geminiObject(raw []byte, offset int) {
 
 func (req *request) addGeminiName(raw []byte, start int) {
 	if _, isString := jsonscan.String(raw); isString {
-		req.names = append(req.names, place{start, start + len(raw), `"models/`, `"`})
+		req.names = append(req.names, place{start, start + len(raw), asResource})
 	}
 }

@@ -1,16 +1,18 @@
 package plexus
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,13 +48,54 @@ func TestBadRequests(t *testing.T) {
 	f(400, `{"model":""}`, `"model" is empty`)
 	f(400, `{"model":"fast","model":"fast"}`, `"model" stands twice`)
 	f(400, `{"model":"fast","mod\u0065l":"fast"}`, `"model" stands twice`)
-	f(400, `{"MODEL":"fast"}`, `differs from "model" only by its case`)
-	f(400, "{\"model\":\"fast\",\"x\":\"\xff\"}", "not valid UTF-8")
+	f(400, `{"MODEL":"fast"}`, `the member "MODEL" may be taken for "model"`)
+	f(400, `{"model":"fast","model\u0000x":"other"}`, `the member "model\x00x" may be taken for "model"`)
+	f(400, `{"model":"fast","model ":"other"}`, `the member "model " may be taken for "model"`)
+	f(400, `{"model":"fast","\ufeffmodel":"other"}`, `may be taken for "model"`)
+	f(400, `{"model":"fast","mo\u00addel":"other"}`, `may be taken for "model"`)
+	f(400, `{"model":"fast","model\ud800":"other"}`, `may be taken for "model"`)
+	f(400, `{"model":"fast","stream":true,"stream":false}`, `"stream" stands twice`)
+	f(400, `{"model":"fast","stream_options":{},"stream_options":{}}`, `"stream_options" stands twice`)
+	f(400, "{\"model\":\"fast\",\"x\":\"\xff\"}", "invalid JSON at byte 21: a string that is not valid UTF-8")
+	f(400, "{\"model\":\"fast\",\"x\":\"a\nb\"}", "invalid JSON at byte 22: a control character in a string")
+	f(400, `{"model":"fast","x":"\x"}`, "invalid JSON at byte 21: a broken escape in a string")
+	f(400, `{"model":"fast","mod\el":"other"}`, "invalid JSON at byte 20: a broken escape in a string")
+	f(400, "\xef\xbb\xbf{\"model\":\"fast\"}", "invalid JSON at byte 0: expected a value")
+	f(400, "\xff\xfe{\x00\"\x00m\x00", "invalid JSON at byte 0: expected a value")
+	f(400, "{\x00\"\x00m\x00o\x00d\x00", "invalid JSON at byte 1: expected a member's name")
+	f(400, `{"model":"fast"}{"model":"other"}`, "more after the end")
+	f(400, "{\"model\":\"fast\"}\x00", "more after the end")
+	f(400, "{\"model\":\"fast\"}\n//{\"model\":\"other\"}", "more after the end")
 	f(400, `{"model":"fast","x":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+`}`, "nested deeper than 512 levels")
 	f(404, `{"model":"nope"}`, `the model "nope" does not exist`)
-	f(404, `{"model":"`+strings.Repeat("x", 10_000)+`"}`, `…" does not exist`)
+	f(404, `{"model":"`+strings.Repeat("x", maxModelName)+`"}`, `…" does not exist`)
+	f(400, `{"model":"`+strings.Repeat("x", maxModelName+1)+`"}`, "the name of the model is longer than 512 bytes")
 	f(413, `{"model":"fast","x":"`+strings.Repeat("x", 1<<20)+`"}`, "larger than 1000000 bytes")
 	f(415, `{"model":"fast"}`, "the body is compressed", "Content-Encoding", "gzip")
+	require.Zero(t, p.count())
+}
+
+// A name of megabytes would fill the logs, wherever it stands.
+func TestLongNamesAreRefused(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	g, url := inOrder(t, "", p.URL)
+	name := strings.Repeat("x", maxModelName+1)
+	for _, path := range []string{"/v1beta/models/" + name + ":generateContent", "/v1/chat/completions"} {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"model":"`+name+`"}`))
+		r.RemoteAddr = "127.0.0.1:5"
+		op, _ := operationOf(r)
+		x := newExchange(g, httptest.NewRecorder(), r, op)
+		require.ErrorContains(t, x.serve(), "the name of the model is longer than 512 bytes")
+		require.Empty(t, x.req.model, "logs show this")
+	}
+	body, contentType := form(t, "model", name)
+	got := post(t, url+"/v1/audio/transcriptions", body, "Content-Type", contentType)
+	require.Equal(t, 400, got.status)
+	require.Contains(t, got.body, "the name of the model is longer than 512 bytes")
+	got = ask(t, http.MethodGet, url+"/v1/models/"+name, "")
+	require.Equal(t, 400, got.status)
+	_, err := loadGateway(t, "provider local ollama\nmodel "+name+" {\n target local m\n}")
+	require.ErrorContains(t, err, "longer than 512 bytes")
 	require.Zero(t, p.count())
 }
 
@@ -87,6 +130,50 @@ func TestLargeBodyIsRefusedEarly(t *testing.T) {
 	require.Contains(t, string(answer[:n]), "HTTP/1.1 413")
 }
 
+// A refusal that needs no body does not wait for it: net/http would read up to
+// 256 KiB of it before it answers, unless the connection is to be closed.
+func TestRefusalsDoNotWaitForTheBody(t *testing.T) {
+	open := serveGateway(t, newGateway(t, "provider local ollama\nmodel fast {\n target local m\n}\nmax_body 10KB")).URL
+	_, keyed := keyed(t, says(200, chatAnswer))
+	f := func(want int, url, method string, header ...string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		require.NoError(t, err)
+		defer conn.Close()
+		require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err = fmt.Fprintf(conn, "%s /v1/chat/completions HTTP/1.1\r\nHost: x\r\n%s\r\n{", method, strings.Join(append(header, ""), "\r\n"))
+		require.NoError(t, err)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		require.Equal(t, want, res.StatusCode)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(body), `{"error":{"message":"`)
+		require.True(t, res.Close, "the client is told that this connection cannot be used again")
+	}
+	f(401, keyed, http.MethodPost, "Content-Length: 100")
+	f(401, keyed, http.MethodPost, "Transfer-Encoding: chunked")
+	f(403, open, http.MethodPost, "Content-Length: 100", "X-Forwarded-For: 203.0.113.9")
+	f(405, open, http.MethodPut, "Content-Length: 100")
+	f(413, open, http.MethodPost, "Content-Length: 20000")
+	f(415, open, http.MethodPost, "Content-Length: 100", "Content-Encoding: gzip")
+}
+
+// What needs no body keeps its connection.
+func TestRefusalsKeepConnections(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	for _, request := range [][2]string{{http.MethodGet, "/v1/chat/completions"}, {http.MethodPost, "/v1/chat/completions"}, {http.MethodGet, "/v1/models/nope"}} {
+		req, err := http.NewRequestWithContext(t.Context(), request[0], url+request[1], strings.NewReader(map[string]string{http.MethodPost: "{}"}[request[0]]))
+		require.NoError(t, err)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.GreaterOrEqual(t, res.StatusCode, 400)
+		require.False(t, res.Close, request)
+	}
+}
+
 func TestBodyThatEndsEarly(t *testing.T) {
 	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
@@ -98,6 +185,19 @@ func TestBodyThatEndsEarly(t *testing.T) {
 	answer, err := io.ReadAll(conn)
 	require.NoError(t, err)
 	require.NotContains(t, string(answer), "HTTP/1.1 500")
+}
+
+// Gemini's body may repeat the path's model.
+func TestBadModelsInGeminiBodies(t *testing.T) {
+	_, url := inOrder(t, "", newProvider(t, says(200, chatAnswer)).URL)
+	f := func(body, want string) {
+		t.Helper()
+		got := post(t, url+"/v1beta/models/fast:generateContent", body)
+		require.Equal(t, 400, got.status)
+		require.JSONEq(t, `{"error":{"code":400,"message":"`+want+`","status":"INVALID_ARGUMENT"}}`, got.body)
+	}
+	f(`{"model":7}`, `\"model\" must be a string`)
+	f(`{"model":"models/fast","model":"models/other"}`, `the member \"model\" stands twice`)
 }
 
 func TestBatchesAreLimited(t *testing.T) {
@@ -160,79 +260,9 @@ func TestRewrite(t *testing.T) {
 	f(path, `{"model":"models/fast","content":{}}`, "m", `{"model":"models/m","content":{}}`)
 	f(path, `{"requests":[{"model":"models/fast"},{"content":{"model":1},"model":"models/x"}]}`, "m", `{"requests":[{"model":"models/m"},{"content":{"model":1},"model":"models/m"}]}`)
 	f(path, `{"generateContentRequest":{"model":"models/fast","contents":[]}}`, "m", `{"generateContentRequest":{"model":"models/m","contents":[]}}`)
-	f(path, `{"model":7}`, "m", `{"model":7}`)
-}
-
-// form is a multipart body as clients make it.
-func form(t *testing.T, fields ...string) (body, contentType string) {
-	t.Helper()
-	var buf bytes.Buffer
-	w := multipart.NewWriter(&buf)
-	for i := 0; i+1 < len(fields); i += 2 {
-		if fields[i] == "file" {
-			part, err := w.CreateFormFile("file", "model.wav")
-			require.NoError(t, err)
-			_, err = io.WriteString(part, fields[i+1])
-			require.NoError(t, err)
-			continue
-		}
-		require.NoError(t, w.WriteField(fields[i], fields[i+1]))
-	}
-	require.NoError(t, w.Close())
-	return buf.String(), w.FormDataContentType()
-}
-
-func TestForms(t *testing.T) {
-	p := newProvider(t, says(200, `{"text":"hello"}`))
-	_, url := inOrder(t, "", p.URL)
-	sound := "RIFF\r\n\r\nname=\"model\"\xff\x00"
-	body, contentType := form(t, "file", sound, "model", "fast", "language", "en")
-	got := post(t, url+"/v1/audio/transcriptions", body, "Content-Type", contentType)
-	require.Equal(t, 200, got.status, got.body)
-	require.Equal(t, strings.Replace(body, "\r\n\r\nfast\r\n", "\r\n\r\nm1\r\n", 1), p.last(t).body)
-	require.Equal(t, contentType, p.last(t).header.Get("Content-Type"))
-
-	body, contentType = form(t, "model", "fast", "prompt", "a cat", "file", sound)
-	require.Equal(t, 200, post(t, url+"/v1/images/edits", body, "Content-Type", contentType).status)
-}
-
-func TestBadForms(t *testing.T) {
-	p := newProvider(t, says(200, `{"text":"hello"}`))
-	_, url := inOrder(t, "", p.URL)
-	f := func(body, contentType, want string) {
-		t.Helper()
-		got := post(t, url+"/v1/audio/transcriptions", body, "Content-Type", contentType)
-		require.Equal(t, 400, got.status)
-		require.Contains(t, got.body, want)
-	}
-	body, contentType := form(t, "file", "x")
-	f(body, contentType, `the form has no field \"model\"`)
-	body, contentType = form(t, "model", "fast", "model", "fast")
-	f(body, contentType, `the field \"model\" stands twice`)
-	body, contentType = form(t, "model", "")
-	f(body, contentType, `the field \"model\" is empty`)
-	const simple = "multipart/form-data; boundary=b"
-	f("", simple, "does not begin with its boundary")
-	f("--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast", simple, "does not end with its boundary")
-	f("--b\r\nContent-Disposition: form-data; name=model\r\n\r\nfast\r\n--bx\r\n", simple, "not a line of its own")
-	f("--b\r\nContent-Disposition: ;;\r\n\r\nfast\r\n--b--", simple, "broken Content-Disposition")
-	f("--b\r\n: x\r\n\r\nfast\r\n--b--", simple, "broken header")
-	f("--b--", "multipart/form-data", "has no boundary")
-	require.Zero(t, p.count())
-}
-
-func FuzzForm(f *testing.F) {
-	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfast\r\n--b--\r\n"))
-	f.Add([]byte("x\r\n--b \t\r\nContent-Disposition: form-data; name=stream\r\n\r\ntrue\r\n--b\r\n\r\n--b--"))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		req := request{body: body, boundary: "b"}
-		if req.inspectForm() == nil {
-			out := slices.Concat(req.rewrite(target("another-model"), false)...)
-			again := request{body: out, boundary: "b"}
-			require.NoError(t, again.inspectForm())
-			require.Equal(t, "another-model", again.model)
-		}
-	})
+	f(path, `{"model":"fast"}`, "models/m", `{"model":"models/m"}`)
+	f(path, `{"model":"models/fast"}`, "tunedModels/m", `{"model":"tunedModels/m"}`)
+	f(path, `{"generate_content_request":{"contents":[],"model":"models/fast"}}`, "m", `{"generate_content_request":{"contents":[],"model":"models/m"}}`)
 }
 
 func FuzzRequest(f *testing.F) {

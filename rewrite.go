@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -21,10 +22,10 @@ type splice struct {
 func (req *request) rewrite(t *Target, askUsage bool) pieces {
 	splices := make([]splice, 0, 4)
 	for _, at := range req.names {
-		splices = append(splices, splice{at.start, at.end, at.text(t.Model)})
+		splices = append(splices, splice{at.start, at.end, at.as(t.Model)})
 	}
 	if req.previousID != "" {
-		splices = append(splices, splice{req.previous.start, req.previous.end, req.previous.text(req.previousID)})
+		splices = append(splices, splice{req.previous.start, req.previous.end, inQuotes(req.previousID)})
 	}
 	if req.boundary == "" {
 		var added []string
@@ -39,14 +40,19 @@ func (req *request) rewrite(t *Target, askUsage bool) pieces {
 	return apply(req.body, splices)
 }
 
-// text is a model's name as it stands in this place.
-func (at place) text(model string) string {
-	if at.before == "" {
-		return model
-	}
-	quoted, _ := json.Marshal(model) // a string cannot fail to marshal
-	return at.before + string(quoted[1:len(quoted)-1]) + at.behind
+// asItIs is one of the ways in which a model's name is written in a body.
+func asItIs(model string) string { return model }
+
+func inQuotes(model string) string {
+	text, _ := json.Marshal(model) // a string cannot fail to marshal
+	return string(text)
 }
+
+// asResource is Gemini's way.
+func asResource(model string) string { return inQuotes(geminiResource(model)) }
+
+// lengthOf stands for the Content-Length of a form's field.
+func lengthOf(model string) string { return strconv.Itoa(len(model)) }
 
 // addUsage asks a chat stream for its usage, keeping the client's other stream
 // options.
@@ -82,8 +88,7 @@ func (req *request) addExtra(splices []splice, added []string, extra []bodyMembe
 			}
 		}
 		if !found {
-			key, _ := json.Marshal(member.key) // a string cannot fail to marshal
-			added = append(added, string(key)+":"+string(member.raw))
+			added = append(added, inQuotes(member.key)+":"+string(member.raw))
 		}
 	}
 	return splices, added

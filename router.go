@@ -113,6 +113,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 		if other := r.names[name]; other != nil {
 			return duplicateAlias(name, other.model, m)
 		}
+		if len(name) > maxModelName {
+			return fmt.Errorf("the alias %s is longer than %d bytes, which no request may be", quoted(name), maxModelName)
+		}
 		r.names[name] = rt
 	}
 	for i := range m.Targets {
@@ -125,7 +128,7 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 		return err
 	}
 	rt.strategy = rt.selector.(caddy.Module).CaddyModule().ID.Name()
-	if rt.rotation, err = g.pooled.rotation(m.Alias); err != nil {
+	if rt.rotation, err = g.pooled.rotation(g.rotationKey(rt)); err != nil {
 		return err
 	}
 	r.models = append(r.models, rt)
@@ -137,22 +140,10 @@ func duplicateAlias(name string, a, b *Model) error {
 }
 
 func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
+	if err := mt.check(r.providers); err != nil {
+		return err
+	}
 	p := r.providers[mt.Provider]
-	if p == nil {
-		hint := didYouMean(mt.Provider, sortedKeys(r.providers))
-		if _, known := presets[mt.Provider]; known && hint == "" {
-			hint = fmt.Sprintf("; there is a preset of that name: add `provider %s`", mt.Provider)
-		}
-		return fmt.Errorf("target %s/%s: provider %q is not defined%s", mt.Provider, mt.Model, mt.Provider, hint)
-	}
-	if mt.Model == "" {
-		return fmt.Errorf("a target of provider %q names no model", mt.Provider)
-	}
-	if !p.serves(mt.Model) {
-		names := p.modelNames()
-		return fmt.Errorf("target %s/%s: provider %q does not list the model %q%s (it lists %s)",
-			p.Name, mt.Model, p.Name, mt.Model, didYouMean(mt.Model, names), listed(names))
-	}
 	if mt.Weight != nil && !(*mt.Weight > 0) {
 		return fmt.Errorf("target %s/%s: the weight %v is not positive", p.Name, mt.Model, *mt.Weight)
 	}
@@ -160,7 +151,8 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 		return nil
 	}
 	if p.Disabled {
-		g.logger.Warn("a target is on a disabled provider", zap.String("model", rt.model.Alias), zap.String("provider", p.Name), zap.String("target", mt.Model))
+		g.logger.Warn("a target is on a disabled provider",
+			zap.String("plexus_alias", rt.model.Alias), zap.String("plexus_provider", p.Name), zap.String("plexus_model", mt.Model))
 		return nil
 	}
 	t, err := g.newTarget(p, mt.Model)
@@ -224,14 +216,18 @@ func (r *Router) Resolve(name string) (Route, error) {
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
 }
 
-// maxModelName is the longest name in bytes that is passed through: it shows up
-// in headers and logs.
+// maxModelName is the longest name of a model in bytes that a request may have:
+// it shows up in headers and logs.
 const maxModelName = 512
+
+func nameTooLong() error {
+	return fail(ErrInvalidRequest, "the name of the model is longer than %d bytes", maxModelName)
+}
 
 // passable tells whether a client's name of a provider's model may be passed
 // through. Gemini has it in the path, in which dots would lead elsewhere.
 func passable(model string) bool {
-	if model == "" || len(model) > maxModelName || strings.ContainsFunc(model, unicode.IsControl) {
+	if model == "" || strings.ContainsFunc(model, unicode.IsControl) {
 		return false
 	}
 	for segment := range strings.SplitSeq(model, "/") {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -290,6 +291,15 @@ func TestLoadRefuses(t *testing.T) {
 	f("provider openai {\n api_key \"sk-a\nb\"\n}", "it holds a line break")
 }
 
+// noTransport is a module where a transport should be.
+type noTransport struct{}
+
+func (noTransport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.reverse_proxy.transport.plexus_no_transport", New: func() caddy.Module { return noTransport{} }}
+}
+
+func init() { caddy.RegisterModule(noTransport{}) }
+
 func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	zero := 0.0
 	f := func(change func(*Gateway), want string) {
@@ -302,6 +312,11 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 		change(g)
 		require.ErrorContains(t, provision(t, g), want)
 	}
+	f(func(g *Gateway) { g.Providers = append(g.Providers, nil) }, "providers: an entry is null")
+	f(func(g *Gateway) { g.Models = append(g.Models, nil) }, "models: an entry is null")
+	f(func(g *Gateway) { g.Keys = append(g.Keys, nil) }, "keys: an entry is null")
+	f(func(g *Gateway) { g.TransportRaw = []byte(`{"protocol":"plexus_no_transport"}`) }, "transport: the module *plexus.noTransport cannot be one; expected an http.RoundTripper")
+	f(func(g *Gateway) { g.Providers[0].TransportRaw = []byte(`{"protocol":"plexus_no_transport"}`) }, `provider "openai": transport: the module *plexus.noTransport cannot be one`)
 	f(func(g *Gateway) { g.Models[0].Targets[0].Weight = &zero }, "the weight 0 is not positive")
 	f(func(g *Gateway) { g.Models[0].SelectorRaw = []byte(`{"strategy":"fastest"}`) }, "plexus.selectors.fastest")
 	f(func(g *Gateway) {
@@ -315,6 +330,8 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	f(func(g *Gateway) { g.Providers[0].BaseURLs = map[string]string{"chatt": "http://x"} }, `there is no API "chatt"; did you mean "chat"?`)
 	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`[1]`) }, "extra_body: expected a JSON object")
 	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`{"model":"x"}`) }, `extra_body: "model" is decided by the request`)
+	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`{"Model":"x"}`) }, `extra_body: "Model" is decided by the request`)
+	f(func(g *Gateway) { g.Providers[0].ExtraBody = []byte(`{"a":1,"\u0061":2}`) }, `extra_body: "a" stands twice`)
 	f(func(g *Gateway) { g.Providers[0].Models = []ProviderModel{{}} }, "a model has no name")
 	f(func(g *Gateway) { g.Providers[0].Models = []ProviderModel{{Name: "a", Price: &Price{Input: -1}}} }, "a price is negative")
 	f(func(g *Gateway) { g.Failover = &Failover{Attempts: -1} }, "attempts: expected at least 1")

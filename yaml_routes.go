@@ -359,7 +359,7 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 }
 
 func (y *yamlReader) target(n *yaml.Node, m *Model) error {
-	var t ModelTarget
+	t := ModelTarget{at: func(err error) error { return y.fail(n, "%v", err) }}
 	enabled, weight := true, 0.0
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
 		"provider": y.decode("provider", &t.Provider),

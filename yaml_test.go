@@ -164,6 +164,10 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	model := func(lines string) string { return "models:\n  fast:\n" + lines }
 
 	// Unknown keys, at every level.
+	f("providers:\n  local: {api_base_url: http://localhost:1/v1, models: [a]}\nmodels:\n  fast:\n    targets:\n      - {provider: lokal, model: a}\n",
+		`plexus.yaml:6: model "fast": target lokal/a: provider "lokal" is not defined; did you mean "local"?`)
+	f("providers:\n  local: {api_base_url: http://localhost:1/v1, models: [a]}\nmodels:\n  fast:\n    targets:\n      - {provider: local, model: b}\n",
+		`plexus.yaml:6: model "fast": target local/b: provider "local" does not list the model "b"`)
 	f("providers: []\nmodel: []\n", `plexus.yaml:2: unknown key "model" of the file; did you mean "models"?`)
 	f("server:\n  port: 1\n  hots: x\n", `plexus.yaml:3: unknown key "hots" of server; did you mean "host"?`)
 	f(provider("    baseUrl: x\n"), `plexus.yaml:3: unknown key "baseUrl" of the provider "lab"; did you mean "baseUrls"?`)

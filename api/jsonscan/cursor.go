@@ -11,6 +11,8 @@ import (
 type cursor struct {
 	data []byte
 	i    int
+	// strict says that the inside of strings is checked too.
+	strict bool
 }
 
 func (c *cursor) fail(what string) error {
@@ -96,6 +98,9 @@ func (c *cursor) value() error {
 // str passes a string. A quote closes it unless an odd number of backslashes
 // stands before; each run of them is counted once, so this stays linear.
 func (c *cursor) str() error {
+	if c.strict {
+		return c.strictStr()
+	}
 	start := c.i + 1
 	for i := start; ; i++ {
 		n := bytes.IndexByte(c.data[i:], '"')

@@ -3,8 +3,9 @@
 // strings are skipped a quote at a time, nothing is copied, nothing allocated.
 //
 // The structure of the whole document is checked (RFC 8259: brackets, commas,
-// colons, literals, numbers). The inside of strings is not: escapes and control
-// characters are left for whoever reads the text.
+// colons, literals, numbers). The inside of strings is not, except by
+// StrictObject: escapes and control characters are left for whoever reads the
+// text.
 package jsonscan
 
 import (
@@ -68,12 +69,16 @@ func Array(data []byte) Iter { return open(data, '[', ErrNotArray) }
 
 func open(data []byte, bracket byte, otherwise error) Iter {
 	it := Iter{c: cursor{data: data}, object: bracket == '{'}
+	it.open(bracket, otherwise)
+	return it
+}
+
+func (it *Iter) open(bracket byte, otherwise error) {
 	if it.c.space(); !it.c.take(bracket) {
 		if it.Err = it.c.value(); it.Err == nil {
 			it.Err = otherwise
 		}
 	}
-	return it
 }
 
 // Value is the current member's or element's raw text.

@@ -11,7 +11,7 @@ func Texts(data []byte) bool {
 		case b == '"':
 			inside = !inside
 		case b == '\\':
-			n := escape(data[i:])
+			n := escapeLength(data[i:])
 			if n == 0 {
 				return false
 			}
@@ -23,8 +23,8 @@ func Texts(data []byte) bool {
 	return true
 }
 
-// escape is the length of the escape with which data begins, or 0.
-func escape(data []byte) int {
+// escapeLength is the length of the escape with which data begins, or 0.
+func escapeLength(data []byte) int {
 	if len(data) < 2 {
 		return 0
 	}
@@ -34,15 +34,11 @@ func escape(data []byte) int {
 	case 'u':
 		const length = len(`\u0000`)
 		for i := 2; i < length; i++ {
-			if i == len(data) || !hexadecimal(data[i]) {
+			if i == len(data) || !isHex(data[i]) {
 				return 0
 			}
 		}
 		return length
 	}
 	return 0
-}
-
-func hexadecimal(b byte) bool {
-	return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'f'
 }
