@@ -39,7 +39,7 @@ func (x *exchange) dispatch() error {
 			continue
 		}
 		x.attempts++
-		x.target = t
+		x.target, x.targetAPI = t, passage.op.api
 		failed := x.attempt(t, passage, failover)
 		if err := x.r.Context().Err(); err != nil && !x.committed {
 			metrics.attempt(t, verdictCanceled)

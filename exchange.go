@@ -32,6 +32,7 @@ type exchange struct {
 	neutralErr error
 
 	target       *Target // the one that answered, or was tried last
+	targetAPI    api.API // in which it was asked
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure
@@ -117,7 +118,7 @@ func (x *exchange) finish() {
 
 // fields are what logs say of the exchange.
 func (x *exchange) fields() []zap.Field {
-	fields := make([]zap.Field, 0, 14)
+	fields := make([]zap.Field, 0, 15)
 	fields = append(fields, zap.String("plexus_api", string(x.op.api)))
 	if x.req.model != "" {
 		fields = append(fields, zap.String("plexus_requested_model", x.req.model))
@@ -127,6 +128,9 @@ func (x *exchange) fields() []zap.Field {
 	}
 	if x.target != nil {
 		fields = append(fields, zap.String("plexus_provider", x.target.Provider.Name), zap.String("plexus_model", x.target.Model))
+	}
+	if x.targetAPI != "" {
+		fields = append(fields, zap.String("plexus_target_api", string(x.targetAPI)))
 	}
 	if x.attempts > 0 {
 		fields = append(fields, zap.Int("plexus_attempts", x.attempts))
@@ -181,6 +185,8 @@ func (x *exchange) placeholder(key string) (any, bool) {
 			return "", true
 		}
 		return x.target.Model, true
+	case "target_api":
+		return string(x.targetAPI), true
 	case "attempts":
 		return x.attempts, true
 	case "error":

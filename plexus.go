@@ -44,6 +44,7 @@ func init() {
 // `{http.plexus.api}` | `plexus_api` | The client's API
 // `{http.plexus.provider}` | `plexus_provider` | The provider that answered, or was tried last
 // `{http.plexus.model}` | `plexus_model` | That provider's name of the model
+// `{http.plexus.target_api}` | `plexus_target_api` | The API in which it was asked, another than the client's where the request was translated
 // `{http.plexus.attempts}` | `plexus_attempts` | How many targets were tried
 // `{http.plexus.error}` | `plexus_error` | The code of the failure, if any
 // `{http.plexus.time_to_first_content}` | `plexus_time_to_first_content` | Seconds from the request to the first content

@@ -320,6 +320,9 @@ func TestProvidersErrorInTheClientsAPI(t *testing.T) {
 	// What is wrong with our credential is not the client's business.
 	f(401, bad, api.Chat, "/v1/messages", askMessages, 502, `"type":"api_error"`)
 	f(429, bad, api.Chat, "/v1/messages", askMessages, 429, `"type":"rate_limit_error"`)
+	const busy = `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`
+	f(529, busy, api.Messages, "/v1/messages", askMessages, 529, `"type":"overloaded_error"`)
+	f(529, busy, api.Messages, "/v1/chat/completions", askFast, 503, `"type":"server_error"`)
 	f(429, google, api.Gemini, "/v1/chat/completions", askFast, 429, `"type":"rate_limit_error"`)
 }
 
@@ -422,6 +425,7 @@ func TestTranslatedUsageIsKnown(t *testing.T) {
 		x, done := observed(t, g, "/v1/chat/completions", strings.Replace(body, "fast", "messages/m", 1))
 		done()
 		require.Equal(t, api.Usage{Known: true, Input: 3, Output: 2}, x.usage)
+		require.Equal(t, api.Messages, x.targetAPI)
 		require.Nil(t, x.err)
 		require.Positive(t, x.firstContent)
 	}

@@ -221,6 +221,11 @@ func (x *exchange) allFailed() error {
 		}
 	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		err.Status = http.StatusGatewayTimeout
+	case api.StatusOverloaded:
+		// Anthropic's clients know it, and all others know it as 503.
+		if err.Status = http.StatusServiceUnavailable; x.op.api == api.Messages {
+			err.Status = api.StatusOverloaded
+		}
 	}
 	if last.timeout {
 		err.Status = http.StatusGatewayTimeout
