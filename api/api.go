@@ -1,6 +1,19 @@
-// Package api names the wire formats that Plexus speaks and holds what is
-// common to them: usage in disjoint token classes, the signs by which a stream
-// event is judged, and each format's own way to say that something failed.
+// Package api names the wire formats that Plexus speaks, and defines the neutral
+// one through which each of them becomes any other: Request, Response and Event.
+// What the neutral form can say is the union of what the wire formats can; each
+// of these has a package beside this one, with a Codec that reads and writes it.
+//
+//	client's request  → Codec.DecodeRequest    → Request  → Codec.EncodeRequest    → target's
+//	target's answer   → Codec.DecodeResponse   → Response → Codec.EncodeResponse   → client's
+//	target's stream   → Codec.NewStreamDecoder → Event    → Codec.NewStreamEncoder → client's
+//
+// A Response told in events is Response.Emit, events gathered into a Response an
+// Accumulator. Data that only its vendor understands travels through the clients
+// of others under a seal: see Seal.
+//
+// Besides it holds what the formats have in common: usage in disjoint classes of
+// tokens, the signs by which a gateway that relays an answer judges it, and each
+// format's own way to say that something failed.
 //
 // Packages under api know nothing of HTTP serving, Caddy, providers or routing.
 package api
