@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -12,6 +13,14 @@ import (
 	"github.com/caddy-plexus/plexus/api"
 )
 
+// bodies ask for a stream, in words of any length.
+var bodies = map[string]string{
+	"/v1/chat/completions": `{"model":"fast","stream":true,"messages":[{"role":"user","content":"%s"}]}`,
+	"/v1/messages": `{"model":"fast","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"%s"}],` +
+		`"system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}`,
+	"/v1/responses": `{"model":"fast","stream":true,"instructions":"Be brief.","input":"%s"}`,
+}
+
 // An open stream holds neither the request's body nor what flowed through it.
 func TestOpenStreamsHoldNoBodies(t *testing.T) {
 	held := func(path string, size, streamsOpen int, opening string) int64 {
@@ -21,7 +30,7 @@ func TestOpenStreamsHoldNoBodies(t *testing.T) {
 			<-r.Context().Done()
 		})
 		url := apis(t, "", api.Chat, p)
-		body := `{"model":"fast","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"` + strings.Repeat("x", size) + `"}]}`
+		body := fmt.Sprintf(bodies[path], strings.Repeat("x", size))
 		before := heap()
 		for range streamsOpen {
 			res, err := http.Post(url+path, "application/json", strings.NewReader(body))
@@ -38,7 +47,7 @@ func TestOpenStreamsHoldNoBodies(t *testing.T) {
 	f := func(size, streamsOpen int, opening string) {
 		t.Helper()
 		flowed := int64(streamsOpen) * int64(size+len(opening))
-		for _, path := range []string{"/v1/chat/completions", "/v1/messages"} {
+		for path := range bodies {
 			small := held(path, 10, streamsOpen, "")
 			require.Less(t, held(path, size, streamsOpen, opening)-small, flowed/4, path)
 		}

@@ -21,7 +21,7 @@ import (
 // dispatch asks the targets one after the other until one answers, or until
 // what happened is the client's business. This is the only loop over targets.
 func (x *exchange) dispatch() error {
-	inputTokens := len(x.req.body) / 4 // what English text comes to, roughly
+	inputTokens := len(x.req.body) / bytesPerToken
 	plan, err := x.route.plan(&x.op, inputTokens, x.start, x.targets[:0])
 	if err != nil {
 		return err
@@ -53,10 +53,27 @@ func (x *exchange) dispatch() error {
 			plan = append(plan, t)
 		}
 	}
-	if len(x.failures) == 0 {
-		return unable
+	if len(x.failures) > 0 {
+		return x.allFailed()
 	}
-	return x.allFailed()
+	if able := x.ableLater(plan); len(able) > 0 {
+		return allCooling(able, x.start)
+	}
+	return unable
+}
+
+// ableLater are the targets that were left out, because they are cooling down,
+// and could express what none of the others can.
+func (x *exchange) ableLater(plan []*Target) (able []*Target) {
+	for _, t := range x.route.Targets {
+		if slices.Contains(plan, t) || t.Provider.distance(&x.op) < 0 {
+			continue
+		}
+		if _, err := x.prepare(t); err == nil {
+			able = append(able, t)
+		}
+	}
+	return able
 }
 
 // lastChance tells, once, that the last target may be asked again: it dropped
@@ -73,11 +90,7 @@ func (x *exchange) attempt(t *Target, passage *passage, failover *Failover) *fai
 	began := x.gateway.now()
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
-	limit := time.Duration(failover.Answer)
-	if x.req.stream && passage.stream {
-		limit = time.Duration(failover.FirstContent)
-	}
-	clock := time.AfterFunc(limit, func() { cancel(errFirstContent) })
+	clock := time.AfterFunc(x.limit(passage, failover), func() { cancel(errFirstContent) })
 	defer clock.Stop()
 
 	res, err := t.Provider.transport.RoundTrip(x.newRequest(ctx, t, passage))
@@ -95,6 +108,22 @@ func (x *exchange) attempt(t *Target, passage *passage, failover *Failover) *fai
 		a.ids = &responseIDs{provider: t.Provider, key: x.key}
 	}
 	return a.pass()
+}
+
+// maxCount is how long a target has to count tokens, which agents wait for before
+// they ask anything.
+const maxCount = 10 * time.Second
+
+// limit is how long a target has until its first content, or its whole answer.
+func (x *exchange) limit(p *passage, failover *Failover) time.Duration {
+	switch {
+	case x.op.verb == verbCount:
+		return min(time.Duration(failover.FirstContent), maxCount)
+	case x.req.stream && p.stream:
+		return time.Duration(failover.FirstContent)
+	default:
+		return time.Duration(failover.Answer)
+	}
 }
 
 // newRequest makes the request that a target gets. It is built from nothing: of
@@ -155,7 +184,8 @@ func (x *exchange) failed(t *Target, f failure, cause error) *failure {
 func (x *exchange) note(f *failure) {
 	x.failures = append(x.failures, *f)
 	metrics.attempt(f.target, f.verdict)
-	if !f.blameless {
+	// A target that cannot count tokens may answer questions all the same.
+	if !f.blameless && x.op.verb != verbCount {
 		f.target.blame(f.retryAfter, x.gateway.now())
 	}
 }
@@ -185,7 +215,7 @@ func (x *exchange) relayError(ctx context.Context, t *Target, passage *passage, 
 		return x.failed(t, judgeError(ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, failover, x.gateway.now())
-	if next || x.op.verb == verbCount && !clientsBusiness(res.StatusCode) {
+	if next || x.op.verb == verbCount {
 		return x.failed(t, verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
@@ -194,6 +224,9 @@ func (x *exchange) relayError(ctx context.Context, t *Target, passage *passage, 
 		body = x.errorBody(t, res, body)
 	} else {
 		body = x.translatedError(t, passage.op.api, res.StatusCode, body)
+	}
+	if x.req.sealedID != "" { // the provider quotes its own
+		body = bytes.ReplaceAll(body, []byte(x.req.previousID), []byte(x.req.sealedID))
 	}
 	header := x.w.Header()
 	copyAnswerHeader(header, res.Header)

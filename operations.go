@@ -53,21 +53,23 @@ const (
 
 // operations are the endpoints whose path says everything.
 var operations = map[string]operation{
-	"/v1/chat/completions":      {verb: verbGenerate, api: api.Chat, path: "/chat/completions"},
-	"/v1/completions":           {verb: verbGenerate, api: api.Completions, path: "/completions"},
-	"/v1/responses":             {verb: verbGenerate, api: api.Responses, path: "/responses"},
-	"/v1/embeddings":            {verb: verbEmbed, api: api.Embeddings, path: "/embeddings"},
-	"/v1/moderations":           {api: api.Moderations, path: "/moderations"},
-	"/v1/rerank":                {api: api.Rerank, path: "/rerank"},
-	"/v1/images/generations":    {api: api.Images, path: "/images/generations"},
-	"/v1/images/edits":          {api: api.Images, path: "/images/edits", form: true},
-	"/v1/audio/speech":          {api: api.Audio, path: "/audio/speech"},
-	"/v1/audio/transcriptions":  {api: api.Audio, path: "/audio/transcriptions", form: true},
-	"/v1/audio/translations":    {api: api.Audio, path: "/audio/translations", form: true},
-	"/v1/messages":              {verb: verbGenerate, api: api.Messages, path: "/messages"},
-	"/v1/messages/count_tokens": {verb: verbCount, api: api.Messages, path: "/messages/count_tokens"},
-	"/v1/models":                {kind: operationList},
-	"/v1beta/models":            {kind: operationList, api: api.Gemini},
+	"/v1/chat/completions":       {verb: verbGenerate, api: api.Chat, path: "/chat/completions"},
+	"/v1/completions":            {verb: verbGenerate, api: api.Completions, path: "/completions"},
+	"/v1/responses":              {verb: verbGenerate, api: api.Responses, path: "/responses"},
+	"/v1/responses/compact":      {api: api.Responses, path: "/responses/compact"},
+	"/v1/responses/input_tokens": {verb: verbCount, api: api.Responses, path: "/responses/input_tokens"},
+	"/v1/embeddings":             {verb: verbEmbed, api: api.Embeddings, path: "/embeddings"},
+	"/v1/moderations":            {api: api.Moderations, path: "/moderations"},
+	"/v1/rerank":                 {api: api.Rerank, path: "/rerank"},
+	"/v1/images/generations":     {api: api.Images, path: "/images/generations"},
+	"/v1/images/edits":           {api: api.Images, path: "/images/edits", form: true},
+	"/v1/audio/speech":           {api: api.Audio, path: "/audio/speech"},
+	"/v1/audio/transcriptions":   {api: api.Audio, path: "/audio/transcriptions", form: true},
+	"/v1/audio/translations":     {api: api.Audio, path: "/audio/translations", form: true},
+	"/v1/messages":               {verb: verbGenerate, api: api.Messages, path: "/messages"},
+	"/v1/messages/count_tokens":  {verb: verbCount, api: api.Messages, path: "/messages/count_tokens"},
+	"/v1/models":                 {kind: operationList},
+	"/v1beta/models":             {kind: operationList, api: api.Gemini},
 }
 
 // geminiMethods are the methods of Gemini's models.

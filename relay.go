@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -53,13 +54,33 @@ const maxWhole = 4 << 20
 // why the next target shall be asked.
 func (a *answer) pass() *failure {
 	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
-	if kind == "text/html" {
+	switch {
+	case kind == "text/html":
 		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
+	case a.passage.stream && kind != eventStream && a.saysEvents():
+		kind = eventStream
+		a.res.Header.Set("Content-Type", kind)
 	}
-	if stream := kind == "text/event-stream"; a.translates(stream) {
+	if stream := kind == eventStream; a.translates(stream) {
 		return a.translate(stream)
 	}
 	return a.relay(kind)
+}
+
+const eventStream = "text/event-stream"
+
+// saysEvents tells whether an answer that does not call itself a stream of events
+// is one, as those of some servers are.
+func (a *answer) saysEvents() bool {
+	body := bufio.NewReader(a.res.Body)
+	a.res.Body = rejoined{body, a.res.Body}
+	head, _ := body.Peek(len("event:"))
+	for _, field := range []string{"data:", "event:", "id:", ":"} {
+		if strings.HasPrefix(string(head), field) {
+			return true
+		}
+	}
+	return false
 }
 
 // translates tells whether the answer has to be put into another form: its API is
@@ -69,11 +90,20 @@ func (a *answer) translates(stream bool) bool {
 	if a.passage.op.api != a.x.op.api {
 		return true
 	}
+	if stream && a.x.wantsArray() {
+		return true // which only Gemini's clients do
+	}
 	if stream == a.x.req.stream || a.x.op.verb != verbGenerate || codecs[a.x.op.api] == nil || a.isArray() {
 		return false
 	}
 	_, err := a.x.neutralRequest()
 	return err == nil
+}
+
+// wantsArray tells whether the client asks for a stream in a JSON array, as Gemini's
+// do without alt=sse.
+func (x *exchange) wantsArray() bool {
+	return x.op.streams() && x.r.URL.Query().Get("alt") != "sse"
 }
 
 // isArray tells whether the answer is a stream in a JSON array, as Gemini's are
@@ -83,9 +113,9 @@ func (a *answer) isArray() bool {
 }
 
 func (a *answer) relay(kind string) *failure {
-	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json")
+	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json") || a.x.op.verb == verbCount
 	switch {
-	case kind == "text/event-stream":
+	case kind == eventStream:
 		return a.relayStream()
 	case !isJSON:
 		return a.relayBytes(nil)
@@ -145,6 +175,9 @@ func (a *answer) relayWhole() *failure {
 	}
 	if f, bad := judgeAnswer(a.watcher.Answer(body), body); bad {
 		return a.fail(f)
+	}
+	if a.x.op.verb == verbCount && !counts(body) {
+		return a.fail(failure{reason: "an answer that is no count", verdict: verdictInvalid})
 	}
 	if err := a.commit(); err != nil {
 		return a.gone(err)
@@ -429,6 +462,9 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	switch verdict {
 	case verdictServed:
 		t.state.succeeded(a.began)
+		if x.op.verb == verbCount || x.op.verb == verbEmbed {
+			return // tells nothing of how fast the target answers questions
+		}
 		t.state.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)

@@ -33,8 +33,9 @@ type request struct {
 	usage bool
 	// previous is where a request of Responses names the response that it
 	// continues, previousID the id, as the provider knows it once it is opened.
-	previous   place
-	previousID string
+	// sealedID is the id as the client sent it.
+	previous             place
+	previousID, sealedID string
 	// unstored says that the response is not to be stored, so that nobody will
 	// ask for it again.
 	unstored bool

@@ -19,7 +19,8 @@ import (
 //	resp_plexus_ <provider, 8 digits> <seal, 24 digits> _ <the provider's id>
 //
 // The seal is an HMAC with the provider's credential, which no client knows:
-// nobody can make an id of another key's response.
+// nobody can make an id of another key's response. Where a provider has none, it
+// is one with the hash of the key's own secret, which no other client knows.
 const (
 	responseIDPrefix  = "resp_plexus_"
 	providerRefDigits = 8
@@ -38,7 +39,11 @@ func (p *Provider) sealResponseID(k *Key, id string) string {
 }
 
 func (p *Provider) responseSeal(k *Key, id string) string {
-	mac := hmac.New(sha256.New, []byte(p.secret))
+	secret := []byte(p.secret)
+	if len(secret) == 0 && k != nil {
+		secret = k.sum[:]
+	}
+	mac := hmac.New(sha256.New, secret)
 	if k != nil {
 		mac.Write([]byte(k.Name))
 	}
@@ -124,7 +129,7 @@ func (x *exchange) pin() error {
 		return previousNotFound("the response %s cannot be continued with the model %s: no target of it is at the provider that has the response, %s",
 			quoted(sealed), quoted(x.req.model), p.Name)
 	}
-	x.route.Targets, x.req.previousID = at, id
+	x.route.Targets, x.req.previousID, x.req.sealedID = at, id, sealed
 	return nil
 }
 

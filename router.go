@@ -315,13 +315,18 @@ func awake(targets []*Target, now time.Time) ([]*Target, error) {
 	if left := keep(func(t *Target) bool { return !t.state.avoidable() }); len(left) > 0 {
 		return left, nil
 	}
+	return nil, allCooling(targets, now)
+}
+
+// allCooling is the error where every target has to be left alone.
+func allCooling(targets []*Target, now time.Time) error {
 	soonest := time.Duration(1<<63 - 1)
 	for _, t := range targets {
 		soonest = min(soonest, time.Duration(t.state.coolUntil.Load()-now.UnixNano()))
 	}
-	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))
+	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", max(soonest, 0).Round(time.Second))
 	err.RetryAfter = max(soonest, time.Second)
-	return nil, err
+	return err
 }
 
 // failoverOf is how failures of the route's targets are met.

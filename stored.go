@@ -62,7 +62,7 @@ func (x *exchange) serveStored() error {
 	}
 	defer res.Body.Close()
 	ids := &responseIDs{provider: p, key: x.key}
-	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == "text/event-stream" && res.StatusCode == http.StatusOK {
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == eventStream && res.StatusCode == http.StatusOK {
 		clock.Stop()
 		return x.relayStoredStream(res, ids)
 	}
@@ -79,7 +79,7 @@ func (x *exchange) relayStored(res *http.Response, body []byte, ids *responseIDs
 	switch {
 	case status >= 200 && status <= 299:
 		body = ids.document(body)
-	case status < 400, status >= 500, status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case status < 400, status >= 500, status == http.StatusTooManyRequests, status == http.StatusUnauthorized, status == http.StatusForbidden:
 		reason := strconv.Itoa(status) + " " + http.StatusText(status)
 		return x.storedFailed(failure{status: status, reason: reason, verdict: verdictStatus, retryAfter: retryAfter(res.Header, x.gateway.now())}, nil)
 	default:
@@ -97,12 +97,20 @@ func (x *exchange) relayStored(res *http.Response, body []byte, ids *responseIDs
 }
 
 func (x *exchange) storedPassage(id string) *passage {
-	query := x.r.URL.Query()
-	query.Del("key") // is between the client and us
+	asked, query := x.r.URL.Query(), url.Values{}
+	for _, name := range storedQuery {
+		if asked.Has(name) {
+			query[name] = asked[name]
+		}
+	}
 	op := x.op
 	op.path = "/responses/" + url.PathEscape(id) + op.path
 	return &passage{op: op, method: x.r.Method, query: query.Encode()}
 }
+
+// storedQuery are the parameters that reach the provider:
+// https://platform.openai.com/docs/api-reference/responses/get.
+var storedQuery = []string{"after", "before", "include", "include[]", "include_obfuscation", "limit", "order", "starting_after", "stream"}
 
 // storedFailed is the answer where the provider gave none: no other has the
 // response.
@@ -111,7 +119,15 @@ func (x *exchange) storedFailed(f failure, cause error) error {
 		return fail(ErrClientClosed, "the client went away")
 	}
 	x.failures = append(x.failures, *x.failed(x.target, f, cause))
-	return x.allFailed()
+	err := fail(ErrAllTargetsFailed, "the provider %s, which has the response, failed: %s", x.target.Provider.Name, f.reason)
+	if f.timeout {
+		err.Status = http.StatusGatewayTimeout
+	}
+	if f.status == http.StatusTooManyRequests {
+		err.Status = f.status
+	}
+	err.RetryAfter = f.retryAfter
+	return err
 }
 
 // relayStoredStream passes on the events of a response that is being made in the

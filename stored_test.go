@@ -175,3 +175,49 @@ func TestNoPreviousResponseOfAnotherAPI(t *testing.T) {
 	require.Contains(t, got.body, "previous_response_id")
 	require.Zero(t, p.count())
 }
+
+// A provider that only streams, or never does, stores responses all the same.
+func TestIDsOfResponsesInAnotherForm(t *testing.T) {
+	p := storing(t, "one")
+	g := newGateway(t, "provider one {\n base_url responses "+p.URL+"/v1\n stream never\n}\nkey alice a-secret\nkey bob b-secret")
+	url := serveGateway(t, g).URL
+	got := post(t, url+"/v1/responses", `{"model":"one/m","stream":true,"input":"hi"}`, "X-Api-Key", "a-secret")
+	id := collected(t, api.Responses, got.body).ID
+	require.True(t, strings.HasPrefix(id, responseIDPrefix), id)
+	require.Equal(t, 200, ask(t, http.MethodGet, url+"/v1/responses/"+id, "", "X-Api-Key", "a-secret").status)
+
+	// It has no credential to seal with, and still nobody can make up an id.
+	forged := g.Providers[0].sealResponseID(&Key{Name: "alice"}, "resp_one")
+	require.Equal(t, 404, ask(t, http.MethodGet, url+"/v1/responses/"+forged, "", "X-Api-Key", "b-secret").status)
+	require.Equal(t, 404, ask(t, http.MethodGet, url+"/v1/responses/"+forged, "", "X-Api-Key", "a-secret").status)
+}
+
+// There is one spelling of the response that is continued.
+func TestSpellingsOfThePreviousResponse(t *testing.T) {
+	url, one, two := storingGateway(t)
+	for _, member := range []string{
+		`"previous_response_id":"resp_one","previous_response_id":"x"`,
+		`"PREVIOUS_RESPONSE_ID":"resp_one"`,
+		`"previous_response_id":["resp_one"]`,
+		`"previous_response_id":{"id":"resp_one"}`,
+		`"previous\u005fresponse_id":"resp_one"`,
+	} {
+		got := post(t, url+"/v1/responses", `{"model":"fast",`+member+`}`, "X-Api-Key", "b-secret")
+		require.Equal(t, 400, got.status, member)
+	}
+	require.Zero(t, one.count()+two.count())
+}
+
+// A provider that complains of the response names it by its own id.
+func TestComplaintOfThePreviousResponse(t *testing.T) {
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		says(200, `{"id":"resp_raw","status":"completed","output":[]}`)(w, r)
+	})
+	g := newGateway(t, "provider one {\n base_url responses "+p.URL+"/v1\n}")
+	url := serveGateway(t, g).URL
+	id := idOf(t, post(t, url+"/v1/responses", `{"model":"one/m"}`).body)
+	p.Config.Handler = http.HandlerFunc(says(400, `{"error":{"message":"Previous response with id 'resp_raw' not found."}}`))
+	got := post(t, url+"/v1/responses", `{"model":"one/m","previous_response_id":"`+id+`"}`)
+	require.Equal(t, 400, got.status)
+	require.Contains(t, got.body, "'"+id+"' not found")
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/gemini"
@@ -72,8 +73,7 @@ func (t *translation) relayAnswer() *failure {
 	if err != nil {
 		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be understood", verdict: verdictInvalid}, err)
 	}
-	t.passage.names.Restore(resp)
-	t.watcher = counted(resp.Usage)
+	t.adopt(resp)
 	if t.x.req.stream {
 		return t.unfold(resp)
 	}
@@ -83,21 +83,27 @@ func (t *translation) relayAnswer() *failure {
 // collect makes one answer of a stream.
 func (t *translation) collect() *failure {
 	var whole api.Accumulator
+	over := false
+	add := func(ev *api.Event) {
+		over = over || ev.Kind == api.End || ev.Kind == api.ErrorEvent
+		whole.Add(ev)
+	}
 	decoder := t.target.NewStreamDecoder()
-	reader := sse.NewReader(t.res.Body)
-	for {
+	body := &io.LimitedReader{R: t.res.Body, N: maxTranslated}
+	// What follows the end is not waited for: some connections stay open.
+	for reader := sse.NewReader(body); !over; {
 		ev, err := reader.Next()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && body.N > 0 {
+			decoder.Close(add)
 			break
 		}
 		if err != nil {
-			return t.gone(err)
+			return t.collectFailed(body, err)
 		}
-		if err := decoder.Decode(ev.Name, ev.Data, whole.Add); err != nil {
+		if err := decoder.Decode(ev.Name, ev.Data, add); err != nil {
 			return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
 		}
 	}
-	decoder.Close(whole.Add)
 	resp, complete := whole.Response()
 	switch {
 	case whole.Err() != nil:
@@ -107,13 +113,34 @@ func (t *translation) collect() *failure {
 	case !complete:
 		return t.fail(failure{reason: "a stream that broke off", verdict: verdictInvalid})
 	}
+	t.adopt(resp)
+	return t.deliver(resp)
+}
+
+// adopt makes an answer the client's, with its names of tools.
+func (t *translation) adopt(resp *api.Response) {
 	t.passage.names.Restore(resp)
 	t.watcher = counted(resp.Usage)
-	return t.deliver(resp)
+}
+
+// sealed is the id by which a stored response can be found again.
+func (t *translation) sealed(id string) string {
+	if t.ids == nil || id == "" {
+		return id
+	}
+	return t.ids.provider.sealResponseID(t.ids.key, id)
+}
+
+func (t *translation) collectFailed(body *io.LimitedReader, err error) *failure {
+	if body.N <= 0 {
+		return t.fail(failure{reason: "an answer that is too large to translate", verdict: verdictInvalid})
+	}
+	return t.gone(err)
 }
 
 // deliver gives the client a whole answer.
 func (t *translation) deliver(resp *api.Response) *failure {
+	resp.ID = t.sealed(resp.ID)
 	body, err := t.client.EncodeResponse(resp, t.req)
 	if err != nil {
 		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
@@ -148,7 +175,7 @@ func (t *translation) unfold(resp *api.Response) *failure {
 
 // begin makes ready to write a stream.
 func (t *translation) begin() {
-	if t.array = t.x.op.streams() && t.x.r.URL.Query().Get("alt") != "sse"; t.array {
+	if t.array = t.x.wantsArray(); t.array {
 		t.encoder = gemini.Codec{}.NewArrayEncoder(t.req)
 	} else {
 		t.encoder = t.client.NewStreamEncoder(t.req)
@@ -159,6 +186,11 @@ func (t *translation) begin() {
 // take notes what an event tells of the answer, and writes it for the client.
 func (t *translation) take(ev *api.Event) {
 	switch ev.Kind {
+	case api.Start:
+		if ev.Usage.Known {
+			t.watcher = counted(ev.Usage)
+		}
+		ev.ID = t.sealed(ev.ID)
 	case api.Delta, api.Finished, api.CitationEvent:
 		t.ready = true
 	case api.PartStart:
@@ -183,11 +215,25 @@ func (t *translation) forClient(e *api.Error) *api.Error {
 		out = *e
 		out.Message = string(t.answer.target.Provider.redact([]byte(e.Message)))
 	}
-	switch out.Status {
-	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, 0:
-		out.Status, out.Code = http.StatusBadGateway, ""
+	if ourFault(&out) {
+		out = api.Error{Status: http.StatusBadGateway, Message: t.answer.target.String() + " refuses the gateway's credential"}
 	}
 	return &out
+}
+
+// ourFault tells whether an error is about our credential or our account.
+func ourFault(e *api.Error) bool {
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden:
+		return true
+	}
+	for _, word := range []string{e.Code, e.Type} {
+		switch word {
+		case "invalid_api_key", "authentication_error", "permission_error", "billing_error", "insufficient_quota":
+			return true
+		}
+	}
+	return false
 }
 
 // relayEvents translates a stream, event by event. What comes before the first
@@ -211,7 +257,7 @@ func (t *translation) relayEvents() *failure {
 		if t.failed {
 			return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 		}
-		if len(t.buf) > limit {
+		if !t.ready && len(t.buf) > limit {
 			return t.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
 		}
 	}
@@ -243,10 +289,17 @@ func (t *translation) open() error {
 // follow sends what was held back and then what each event comes to, in a flush
 // of its own.
 func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
+	var lingers *time.Timer
 	for {
 		if err := t.sendBuffered(); err != nil {
 			t.clientGone(err)
 			return
+		}
+		if t.closed && lingers == nil {
+			// All is told, and the client waits for the body's end. The
+			// provider's comes at once, or the connection is given up.
+			lingers = time.AfterFunc(lingering, func() { _ = t.res.Body.Close() })
+			defer lingers.Stop()
 		}
 		ev, err := reader.Next()
 		switch {
@@ -266,6 +319,9 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 		}
 	}
 }
+
+// lingering is how long a provider has to end a stream whose last event has come.
+const lingering = 100 * time.Millisecond
 
 // finish sends what is left, and ends a stream that broke off with the error
 // event of the client's API. A decoder that has reported an error is done.

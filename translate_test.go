@@ -465,11 +465,36 @@ func TestCountTokens(t *testing.T) {
 	f(api.Chat, says(404, ``), geminiCount, gemini, `{"totalTokens":6}`, true)
 	f(api.Messages, says(500, ``), messagesCount, askMessages, `{"input_tokens":5}`, true)
 
-	p := newProvider(t, says(400, `{"type":"error","error":{"type":"invalid_request_error","message":"no"}}`))
-	got := post(t, apis(t, "", api.Messages, p)+messagesCount, askMessages)
-	require.Equal(t, 400, got.status, "what is wrong with the request is told")
-	got = post(t, apis(t, "", api.Chat, p)+messagesCount, `{"model":"fast","messages":7}`)
-	require.Equal(t, 400, got.status)
+	f(api.Messages, says(400, `{"error":"count_tokens is not supported"}`), messagesCount, askMessages, `{"input_tokens":5}`, true)
+	f(api.Messages, says(200, `OK`, "Content-Type", "text/plain"), messagesCount, askMessages, `{"input_tokens":5}`, true)
+	f(api.Messages, says(200, messagesAnswer), messagesCount, askMessages, `{"input_tokens":5}`, true)
+	// What is new to the gateway counts by its size.
+	f(api.Chat, says(404, ``), messagesCount, `{"model":"fast","messages":[{"role":"judge"}],"thinking":{"type":"new"}}`, `{"input_tokens":19}`, true)
+	f(api.Responses, says(200, `{"object":"response.input_tokens","input_tokens":77}`), "/v1/responses/input_tokens", `{"model":"fast","input":"hi"}`, `{"object":"response.input_tokens","input_tokens":77}`, false)
+	f(api.Chat, says(404, ``), "/v1/responses/input_tokens", `{"model":"fast","input":"hi"}`, `{"object":"response.input_tokens","input_tokens":5}`, true)
+}
+
+// A target that cannot count is not to be left alone for it.
+func TestCountsDoNotCool(t *testing.T) {
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "count_tokens") {
+			says(404, "")(w, r)
+			return
+		}
+		says(200, messagesAnswer)(w, r)
+	})
+	other := newProvider(t, says(200, messagesAnswer))
+	g := newGateway(t, "provider one {\n base_url messages "+p.URL+"/v1\n}\nprovider two {\n base_url messages "+other.URL+"/v1\n}\nmodel fast {\n selector in_order\n target one m\n target two m\n}")
+	url := serveGateway(t, g).URL
+	require.Equal(t, 200, post(t, url+"/v1/messages/count_tokens", askMessages).status)
+	require.Equal(t, "one", post(t, url+"/v1/messages", askMessages).header.Get("X-Plexus-Provider"))
+}
+
+func TestCountsDoNotWaitLong(t *testing.T) {
+	p := newProvider(t, hangs)
+	got := post(t, apis(t, "failover {\n first_content 100ms\n}", api.Messages, p)+"/v1/messages/count_tokens", askMessages)
+	require.Equal(t, 200, got.status)
+	require.Equal(t, "true", got.header.Get(estimateHeader))
 }
 
 // Names of tools that a target refuses get others on the way, and come back.
@@ -490,19 +515,107 @@ func TestLongNamesOfTools(t *testing.T) {
 // A conversation that another vendor's model was a part of goes on without its
 // signatures, which Anthropic would refuse; all else is relayed.
 func TestForeignSignaturesAreNotRelayed(t *testing.T) {
-	p := newProvider(t, says(200, messagesAnswer))
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "count_tokens") {
+			says(200, `{"input_tokens":7}`)(w, r)
+			return
+		}
+		says(200, messagesAnswer)(w, r)
+	})
 	url := apis(t, "", api.Messages, p)
 	const native = `{"type":"thinking","thinking":"hm","signature":"EqQB"},`
 	foreign := `{"type":"thinking","thinking":"so","signature":"` + api.Seal(api.Google, "abc") + `"},`
 	const conversation = `{"model":"%s","max_tokens":9,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[%s{"type":"text","text":"Hi"}]},{"role":"user","content":"more"}]}`
 	for _, path := range []string{"/v1/messages", "/v1/messages/count_tokens"} {
-		got := post(t, url+path, fmt.Sprintf(conversation, "fast", native+foreign))
+		got := post(t, url+path+"?beta=true", fmt.Sprintf(conversation, "fast", native+foreign))
 		require.Equal(t, 200, got.status, got.body)
-		require.Equal(t, messagesAnswer, got.body, "the answer is relayed")
+		require.Contains(t, []string{messagesAnswer, `{"input_tokens":7}`}, got.body, "the answer is relayed")
+		require.Equal(t, "beta=true", p.last(t).query)
 		require.Equal(t, path, p.last(t).path)
 		require.JSONEq(t, fmt.Sprintf(conversation, "m1", native), p.last(t).body)
 	}
 	body := fmt.Sprintf(conversation, "fast", native)
 	post(t, url+"/v1/messages", body)
 	require.Equal(t, strings.Replace(body, `"fast"`, `"m1"`, 1), p.last(t).body, "what is Anthropic's own passes byte by byte")
+}
+
+// A picture may well be larger than what is held back for want of content.
+func TestLargeFirstContent(t *testing.T) {
+	picture := strings.Repeat("A", 2*maxHeld)
+	p := newProvider(t, streams(`data: {"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"`+picture+`"}}]},"finishReason":"STOP"}]}`+"\n\n"))
+	got := post(t, apis(t, "", api.Gemini, p)+"/v1/chat/completions", streamFast)
+	require.Equal(t, 200, got.status)
+	require.Contains(t, got.body, picture)
+}
+
+// Google's clients get the frame that they asked for, also where the request had
+// to be written anew, or the provider knows but one.
+func TestArrayOfRewrittenRequest(t *testing.T) {
+	const answer = `data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}` + "\n\n"
+	p := newProvider(t, streams(answer))
+	url := apis(t, "", api.Gemini, p)
+	for _, body := range []string{
+		`{"contents":[{"role":"user","parts":[{"text":"hi"}]},{"role":"model","parts":[{"text":"so","thoughtSignature":"` + api.Seal(api.Anthropic, "abc") + `"}]},{"role":"user","parts":[{"text":"more"}]}]}`,
+		`{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}`,
+	} {
+		got := post(t, url+"/v1beta/models/fast:streamGenerateContent", body)
+		require.True(t, json.Valid([]byte(got.body)), got.body)
+		require.Contains(t, got.body, `"text":"Hi"`)
+	}
+}
+
+// Some servers call their streams by another name, or by none.
+func TestStreamOfAnotherName(t *testing.T) {
+	for _, name := range []string{"text/plain", "application/octet-stream", "application/x-ndjson", "application/json"} {
+		p := newProvider(t, says(200, chatRole+chatHello+chatStop+chatDone, "Content-Type", name))
+		url := apis(t, "", api.Chat, p)
+		got := post(t, url+"/v1/chat/completions", streamFast)
+		require.Equal(t, chatRole+chatHello+chatStop+chatDone, got.body, name)
+		require.Equal(t, "text/event-stream", got.header.Get("Content-Type"), name)
+		got = post(t, url+"/v1/messages", streamMessages)
+		require.Equal(t, "Hello", textOfStream(t, api.Messages, got.body), name)
+	}
+}
+
+// After the last event nobody waits for a connection that stays open.
+func TestNobodyWaitsForAnOpenEnd(t *testing.T) {
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		streams(chatRole, chatHello, chatStop, chatDone)(w, r)
+		<-r.Context().Done()
+	})
+	url := serveGateway(t, newGateway(t, "provider p {\n base_url chat "+p.URL+"/v1\n stream always\n}")).URL
+	ask := func(body string) string { return strings.Replace(body, "fast", "p/m", 1) }
+	require.Equal(t, "Hello", textOf(t, api.Messages, post(t, url+"/v1/messages", ask(askMessages)).body))
+	require.Equal(t, "Hello", textOfStream(t, api.Messages, post(t, url+"/v1/messages", ask(streamMessages)).body))
+	got := post(t, url+"/v1beta/models/p/m:streamGenerateContent?alt=sse", `{"contents":[{"parts":[{"text":"hi"}]}]}`)
+	require.Equal(t, "Hello", textOfStream(t, api.Gemini, got.body))
+}
+
+// What was counted before a stream broke is not lost.
+func TestUsageOfABrokenStream(t *testing.T) {
+	g := newGateway(t, oneAPI(api.Messages, newProvider(t, streams(messagesStart, messagesOpen, messagesHello)).URL))
+	x, done := observed(t, g, "/v1/chat/completions", strings.Replace(streamFast, "fast", "messages/m", 1))
+	done()
+	require.ErrorIs(t, x.err, ErrStreamBroken)
+	require.EqualValues(t, 3, x.usage.Input)
+}
+
+// That our credential is refused is not told in the provider's words.
+func TestCredentialInAStream(t *testing.T) {
+	p := newProvider(t, streams(chatRole, chatHello, `data: {"error":{"message":"Incorrect API key provided: sk-1","type":"authentication_error","code":"invalid_api_key"}}`+"\n\n"))
+	got := post(t, apis(t, "", api.Chat, p)+"/v1/messages", streamMessages)
+	require.Contains(t, got.body, `"type":"api_error"`)
+	require.NotContains(t, got.body, "sk-1")
+}
+
+// What one target cannot express, another may that is only cooling down.
+func TestAbleButCooling(t *testing.T) {
+	able := newProvider(t, says(500, ""))
+	g := newGateway(t, "provider able {\n base_url chat "+able.URL+"/v1\n}\nprovider other {\n base_url messages "+able.URL+"/v1\n}\nmodel fast {\n selector in_order\n target able m\n target other m\n}")
+	url := serveGateway(t, g).URL
+	const two = `{"model":"fast","n":2,"messages":[{"role":"user","content":"hi"}]}`
+	require.Equal(t, 502, post(t, url+"/v1/chat/completions", two).status)
+	got := post(t, url+"/v1/chat/completions", two)
+	require.Equal(t, 503, got.status, got.body)
+	require.NotEmpty(t, got.header.Get("Retry-After"))
 }

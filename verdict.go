@@ -143,15 +143,6 @@ func judgeStatus(status int, header http.Header, body []byte, f *Failover, now t
 	return out, false
 }
 
-// clientsBusiness tells whether a status says that the request is at fault.
-func clientsBusiness(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return true
-	}
-	return false
-}
-
 // unknownModel tells whether an error says that the provider does not have the
 // model. A 404 does so in many words (OpenAI "model_not_found", Anthropic
 // "model: x", Gemini "models/x is not found", Ollama "model 'x' not found"); a

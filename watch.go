@@ -12,6 +12,9 @@ import (
 // newWatcher watches an answer to this request. Where an API's streams do not
 // say that they are over, the number of things that were asked for does.
 func (x *exchange) newWatcher(p *passage) api.Watcher {
+	if x.op.api == api.Responses && x.op.verb != verbGenerate {
+		return new(openai.Watcher) // it compacts or counts, and answers with no response
+	}
 	w := watchers[p.op.api]()
 	if p.op.api != x.op.api || !x.req.stream || x.req.boundary != "" {
 		return w

@@ -174,6 +174,9 @@ func (x *exchange) translatedPassage(t *Target, a api.API, stream bool) (*passag
 	if x.op.verb == verbCount {
 		op = x.op
 	}
+	if a == x.op.api && query == "" {
+		query = forwardedQuery(x.r.URL)
+	}
 	return &passage{op: op, method: http.MethodPost, query: query, body: extended(body, t.Provider.extra), stream: stream, names: names}, nil
 }
 

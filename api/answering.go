@@ -12,7 +12,12 @@ func (r *Request) Answering() *Request {
 	out := *r
 	out.Messages = nil
 	if len(r.Messages) > 0 && r.Messages[0].Role == RoleSystem {
-		out.Messages = []Message{r.Messages[0]}
+		system := r.Messages[0]
+		system.Parts = make([]Part, len(system.Parts))
+		for i, p := range r.Messages[0].Parts {
+			system.Parts[i] = clone(&p)
+		}
+		out.Messages = []Message{system}
 	}
 	out.Tools = make([]Tool, len(r.Tools))
 	for i, tool := range r.Tools {

@@ -56,11 +56,23 @@ func hasSeal(body []byte, mark string) bool {
 		if i < 0 {
 			return false
 		}
-		if at := from + i; at > 0 && (body[at-1] == '"' || body[at-1] == ':' || mark == sealPrefix64) {
+		at := from + i
+		from = at + len(mark)
+		if mark == sealPrefix64 || at > 0 && (body[at-1] == '"' || body[at-1] == ':') && namesVendor(body[from:]) {
 			return true
 		}
-		from += i + len(mark)
 	}
+}
+
+// namesVendor tells whether a text goes on as a seal does: with a vendor, or with
+// none, and a colon.
+func namesVendor(rest []byte) bool {
+	for _, v := range []Vendor{"", OpenAI, Anthropic, Google} {
+		if name, ok := bytes.CutPrefix(rest, []byte(v)); ok && len(name) > 0 && name[0] == ':' {
+			return true
+		}
+	}
+	return false
 }
 
 // maxCallID is OpenAI's limit for the id of a call, the narrowest there is.
