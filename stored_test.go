@@ -216,7 +216,7 @@ func TestComplaintOfThePreviousResponse(t *testing.T) {
 	g := newGateway(t, "provider one {\n base_url responses "+p.URL+"/v1\n}")
 	url := serveGateway(t, g).URL
 	id := idOf(t, post(t, url+"/v1/responses", `{"model":"one/m"}`).body)
-	p.Config.Handler = http.HandlerFunc(says(400, `{"error":{"message":"Previous response with id 'resp_raw' not found."}}`))
+	p.Config.Handler = says(400, `{"error":{"message":"Previous response with id 'resp_raw' not found."}}`)
 	got := post(t, url+"/v1/responses", `{"model":"one/m","previous_response_id":"`+id+`"}`)
 	require.Equal(t, 400, got.status)
 	require.Contains(t, got.body, "'"+id+"' not found")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -63,21 +64,29 @@ func (t *translation) relayAnswer() *failure {
 		return t.gone(err)
 	case len(body) == maxTranslated:
 		return t.fail(failure{reason: "an answer that is too large to translate", verdict: verdictInvalid})
-	case len(body) > 0 && !jsonscan.Valid(body):
-		return t.fail(failure{reason: "a broken answer", verdict: verdictInvalid})
-	}
-	if f, bad := judgeAnswer(watchers[t.passage.op.api]().Answer(body), body); bad {
-		return t.fail(f)
+	case reportsError(body):
+		return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 	}
 	resp, err := t.target.DecodeResponse(body)
 	if err != nil {
 		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be understood", verdict: verdictInvalid}, err)
+	}
+	if f, bad := judgeAnswer(api.Signs{Content: answers(resp)}, body); bad {
+		return t.fail(f)
 	}
 	t.adopt(resp)
 	if t.x.req.stream {
 		return t.unfold(resp)
 	}
 	return t.deliver(resp)
+}
+
+// reportsError tells whether a whole answer is an error, in any of the APIs.
+func reportsError(body []byte) bool { return !api.Empty(jsonscan.Member(body, "error")) }
+
+// answers tells whether there is anything in an answer: content, or why it ended.
+func answers(resp *api.Response) bool {
+	return slices.ContainsFunc(resp.Choices, func(c api.Choice) bool { return len(c.Parts) > 0 || c.Finish != "" })
 }
 
 // collect makes one answer of a stream.

@@ -3,9 +3,9 @@
 // What the neutral form can say is the union of what the wire formats can; each
 // of these has a package beside this one, with a Codec that reads and writes it.
 //
-//	client's request  → Codec.DecodeRequest    → Request  → Codec.EncodeRequest    → target's
-//	target's answer   → Codec.DecodeResponse   → Response → Codec.EncodeResponse   → client's
-//	target's stream   → Codec.NewStreamDecoder → Event    → Codec.NewStreamEncoder → client's
+//	request:  client → DecodeRequest    → Request  → EncodeRequest    → target
+//	answer:   target → DecodeResponse   → Response → EncodeResponse   → client
+//	stream:   target → NewStreamDecoder → Event    → NewStreamEncoder → client
 //
 // A Response told in events is Response.Emit, events gathered into a Response an
 // Accumulator. Data that only its vendor understands travels through the clients

@@ -4,7 +4,6 @@
 package openai
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -92,85 +91,6 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 
 // Usage implements api.Watcher.
 func (w *Watcher) Usage() api.Usage { return w.usage }
-
-// usage is OpenAI's usage object in both of its generations: prompt and
-// completion tokens, later called input and output tokens.
-type usage struct {
-	Prompt     *int64 `json:"prompt_tokens"`
-	Completion *int64 `json:"completion_tokens"`
-	Input      *int64 `json:"input_tokens"`
-	Output     *int64 `json:"output_tokens"`
-	Total      *int64 `json:"total_tokens"`
-	// DeepSeek's name for what it read from its cache, Moonshot's, and those of
-	// gateways in front of Anthropic.
-	CacheHit          int64   `json:"prompt_cache_hit_tokens"`
-	Cached            int64   `json:"cached_tokens"`
-	CacheRead         int64   `json:"cache_read_input_tokens"`
-	CacheCreation     int64   `json:"cache_creation_input_tokens"`
-	PromptDetails     details `json:"prompt_tokens_details"`
-	InputDetails      details `json:"input_tokens_details"`
-	CompletionDetails details `json:"completion_tokens_details"`
-	OutputDetails     details `json:"output_tokens_details"`
-}
-
-type details struct {
-	Cached    int64 `json:"cached_tokens"`
-	Written   int64 `json:"cache_write_tokens"`
-	Reasoning int64 `json:"reasoning_tokens"`
-}
-
-// Usage reads OpenAI's usage object. Where raw says nothing, what was known
-// before stays; so it does where a transcript is billed by its seconds.
-func Usage(raw []byte, before api.Usage) api.Usage {
-	var u usage
-	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil {
-		return before
-	}
-	prompt, completion, total := count(u.Prompt, u.Input), count(u.Completion, u.Output), count(u.Total)
-	if u.Prompt == nil && u.Input == nil && u.Completion == nil && u.Output == nil {
-		if u.Total == nil {
-			return before
-		}
-		// Embeddings and rerankings generate nothing, and some servers tell
-		// their total alone.
-		prompt = total
-	}
-	cached := max(u.PromptDetails.Cached, u.InputDetails.Cached, u.CacheHit, u.Cached, u.CacheRead)
-	written := max(u.PromptDetails.Written, u.InputDetails.Written, u.CacheCreation)
-	reasoning := u.CompletionDetails.Reasoning + u.OutputDetails.Reasoning
-	generates := u.Completion != nil || u.Output != nil
-	switch rest := total - prompt - completion; {
-	case rest <= 0 || !generates:
-	case rest == reasoning:
-		// xAI leaves the reasoning out of completion_tokens, and only the total
-		// tells: https://docs.x.ai/docs/guides/reasoning.
-		completion += rest
-	case rest == u.CacheRead+u.CacheCreation:
-		prompt += rest // counted as Anthropic does
-	case reasoning == 0:
-		// Google's compatible endpoint does not even say what it left out:
-		// https://github.com/mozilla-ai/any-llm/issues/1290.
-		completion, reasoning = completion+rest, rest
-	}
-	return api.Usage{
-		Input:      max(0, prompt-cached-written),
-		CacheRead:  cached,
-		CacheWrite: written,
-		Output:     max(0, completion-reasoning),
-		Reasoning:  reasoning,
-		Known:      true,
-	}
-}
-
-// count is the sum of the counts that are there.
-func count(each ...*int64) (sum int64) {
-	for _, n := range each {
-		if n != nil {
-			sum += *n
-		}
-	}
-	return sum
-}
 
 // Interface guard
 var _ api.Watcher = (*Watcher)(nil)
