@@ -20,7 +20,8 @@ import (
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
-//	        <name> [price <input> <output>] # USD per million tokens
+//	        # USD per million tokens
+//	        <name> [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]]
 //	    }
 //	    header_up    [+|-]<field> [<value|regexp> [<replacement>]]
 //	    extra_body   <json_object>
@@ -102,17 +103,9 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 			if d.Val() != "price" {
 				return d.Errf("unrecognized option %q of a model (allowed here: price)", d.Val())
 			}
-			var input, output string
-			if !d.AllArgs(&input, &output) {
-				return d.Errf("expected two prices in USD per million tokens, for input and for output")
-			}
-			m.Price = new(Price)
-			for value, to := range map[*string]*float64{&input: &m.Price.Input, &output: &m.Price.Output} {
-				price, err := strconv.ParseFloat(*value, 64)
-				if err != nil || !(price >= 0) || math.IsInf(price, 1) {
-					return d.Errf("expected a price in USD per million tokens, got %q", *value)
-				}
-				*to = price
+			var err error
+			if m.Price, err = parsePrice(d); err != nil {
+				return err
 			}
 		}
 		p.Models = append(p.Models, m)
@@ -120,6 +113,42 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 	if listed == 0 {
 		return d.ArgErr()
 	}
+	return nil
+}
+
+// parsePrice parses two prices, and those of caches by their names.
+func parsePrice(d *caddyfile.Dispenser) (*Price, error) {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return nil, d.Errf("expected two prices in USD per million tokens, for input and for output")
+	}
+	p := new(Price)
+	for i, to := range []*float64{&p.Input, &p.Output} {
+		if err := parseUSD(d, args[i], to); err != nil {
+			return nil, err
+		}
+	}
+	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
+		if len(rest) == 1 {
+			return nil, d.Errf("expected a price in USD per million tokens behind %q", rest[0])
+		}
+		var usd float64
+		if err := parseUSD(d, rest[1], &usd); err != nil {
+			return nil, err
+		}
+		if !p.put(rest[0], usd) {
+			return nil, d.Errf("unrecognized price %q (allowed here: cache_read, cache_write, cache_write_1h)", rest[0])
+		}
+	}
+	return p, nil
+}
+
+func parseUSD(d *caddyfile.Dispenser, text string, to *float64) error {
+	price, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(price >= 0) || math.IsInf(price, 1) {
+		return d.Errf("expected a price in USD per million tokens, got %q", text)
+	}
+	*to = price
 	return nil
 }
 

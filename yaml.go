@@ -215,6 +215,16 @@ func (y *yamlReader) price(what string, to *float64) func(*yaml.Node) error {
 	}
 }
 
+// cachePrice reads the price of tokens that are read from a cache or written to
+// one.
+func (y *yamlReader) cachePrice(what string, to **float64) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		price := new(float64)
+		*to = price
+		return y.price(what, price)(n)
+	}
+}
+
 // secret reads a credential.
 func (y *yamlReader) secret(what string, to *string) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {

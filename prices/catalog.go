@@ -96,8 +96,11 @@ func (c *Catalog) Vendors() []string {
 // Lookup finds a model by its vendor, one of openai, anthropic, gemini, azure,
 // openrouter, groq, mistral, deepseek, together, fireworks and xai, and by the
 // name that the vendor knows it by. It is nil where the vendor or the model is
-// not known.
+// not known; a nil catalog knows none.
 func (c *Catalog) Lookup(vendor, model string) *Model {
+	if c == nil {
+		return nil
+	}
 	v := c.vendors[vendor]
 	if v == nil {
 		return nil
