@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // parseProvider parses a service that runs models:
@@ -129,15 +130,18 @@ func parsePrice(d *caddyfile.Dispenser) (*Price, error) {
 		}
 	}
 	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-		if len(rest) == 1 {
+		to := p.ofCache(rest[0])
+		switch {
+		case to == nil:
+			return nil, d.Errf("unrecognized price %q (allowed here: cache_read, cache_write, cache_write_1h)", rest[0])
+		case *to != nil:
+			return nil, d.Errf("the price %q stands twice", rest[0])
+		case len(rest) == 1:
 			return nil, d.Errf("expected a price in USD per million tokens behind %q", rest[0])
 		}
-		var usd float64
-		if err := parseUSD(d, rest[1], &usd); err != nil {
+		*to = new(float64)
+		if err := parseUSD(d, rest[1], *to); err != nil {
 			return nil, err
-		}
-		if !p.put(rest[0], usd) {
-			return nil, d.Errf("unrecognized price %q (allowed here: cache_read, cache_write, cache_write_1h)", rest[0])
 		}
 	}
 	return p, nil
@@ -145,7 +149,10 @@ func parsePrice(d *caddyfile.Dispenser) (*Price, error) {
 
 func parseUSD(d *caddyfile.Dispenser, text string, to *float64) error {
 	price, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(price >= 0) || math.IsInf(price, 1) {
+	if err == nil {
+		_, err = prices.RateOf(price)
+	}
+	if err != nil {
 		return d.Errf("expected a price in USD per million tokens, got %q", text)
 	}
 	*to = price

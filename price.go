@@ -53,19 +53,15 @@ func (p *Price) compile() (*prices.Price, error) {
 	return prices.Fixed(rates), nil
 }
 
-// put sets the price of a class by its name, and tells whether there is such a
-// class beside input and output.
-func (p *Price) put(class string, usd float64) bool {
-	to := map[string]**float64{
+// ofCache is where the price of a class is kept that has to do with caches; nil
+// where there is no such class.
+func (p *Price) ofCache(class string) **float64 {
+	return map[string]**float64{
 		prices.CacheRead.String(): &p.CacheRead, prices.CacheWrite.String(): &p.CacheWrite, prices.CacheWriteHour.String(): &p.CacheWriteHour,
 	}[class]
-	if to != nil {
-		*to = &usd
-	}
-	return to != nil
 }
 
-// price finds what a target costs: what the configuration says, else what the
+// findPrice finds what a target costs: what the configuration says, else what the
 // catalog does. It is nil where neither knows.
 func (t *Target) findPrice() error {
 	for _, m := range t.Provider.Models {

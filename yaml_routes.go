@@ -212,7 +212,7 @@ func (y *yamlReader) modelPricing(m *ProviderModel) func(*yaml.Node) error {
 			return err
 		}
 		if source == "simple" {
-			m.Price = price.given()
+			m.Price = y.given(n, price)
 		}
 		return nil
 	}
@@ -224,8 +224,11 @@ func notGiven() *Price { return &Price{Input: math.NaN(), Output: math.NaN()} }
 
 // given is the price, or nil where neither of its main parts is given. Where only
 // one is, the other is free: embeddings have no output.
-func (p *Price) given() *Price {
+func (y *yamlReader) given(n *yaml.Node, p *Price) *Price {
 	if math.IsNaN(p.Input) && math.IsNaN(p.Output) {
+		if p.CacheRead != nil || p.CacheWrite != nil {
+			y.warnings = append(y.warnings, yamlWarning{n.Line, "a price of caches alone has no effect in Plexus"})
+		}
 		return nil
 	}
 	for _, part := range []*float64{&p.Input, &p.Output} {
@@ -251,7 +254,7 @@ func (y *yamlReader) pricing(n *yaml.Node) error {
 			if err := y.mapping(n, "a price", fields); err != nil {
 				return err
 			}
-			y.prices[name] = price.given()
+			y.prices[name] = y.given(n, price)
 			return nil
 		}),
 	}
