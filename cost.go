@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"bytes"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -65,12 +66,7 @@ func surcharged(key string, value []byte) bool {
 }
 
 func oneOf(value []byte, allowed ...string) bool {
-	for _, a := range allowed {
-		if string(value) == a {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(allowed, string(value))
 }
 
 // billed are the classes of tokens as price lists have them.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -322,4 +323,34 @@ func TestPricesThatCannotBe(t *testing.T) {
 	var g Gateway
 	require.NoError(t, json.Unmarshal([]byte(`{"providers":[{"name":"openai","models":[{"name":"m","price":{"input":1,"output":2,"cache_write":-1}}]}]}`), &g))
 	require.ErrorContains(t, provision(t, &g), `provider "openai": model "m": a price is negative`)
+}
+
+// The catalog's vendors go by the names of the presets.
+func TestPresetsHavePrices(t *testing.T) {
+	catalog, err := prices.Builtin()
+	require.NoError(t, err)
+	vendors := catalog.Vendors()
+	for name := range presets {
+		local := presets[name].env == ""
+		require.Equal(t, !local, slices.Contains(vendors, name), name)
+	}
+}
+
+func BenchmarkCostOfARequest(b *testing.B) {
+	catalog, err := prices.Builtin()
+	require.NoError(b, err)
+	target := &Target{Provider: new(Provider), Price: catalog.Lookup("openai", "gpt-5.4").Price}
+	x := &exchange{target: target, start: t0, usage: api.Usage{Known: true, Input: 1000, CacheRead: 2000, Output: 300}}
+	b.ReportAllocs()
+	for b.Loop() {
+		x.cost()
+	}
+}
+
+func BenchmarkEstimate(b *testing.B) {
+	body := []byte(`{"messages":[` + strings.Repeat(`{"role":"user","content":"a few words of text, as people write them"},`, 1000) + `{}]}`)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		inputTokens(body)
+	}
 }

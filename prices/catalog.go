@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -188,9 +189,7 @@ func clock(text string) (int64, error) {
 // parseRates reads prices, on top of those that hold where nothing else is said.
 func parseRates(r *file.Rates, base map[Class]Rate) (map[Class]Rate, error) {
 	out := make(map[Class]Rate, len(base))
-	for c, rate := range base {
-		out[c] = rate
-	}
+	maps.Copy(out, base)
 	for c, text := range [Classes]string{
 		Input: string(r.Input), CacheRead: string(r.CacheRead), CacheWrite: string(r.CacheWrite), CacheWriteHour: string(r.CacheWriteHour),
 		InputAudio: string(r.InputAudio), CacheReadAudio: string(r.CacheReadAudio), InputImage: string(r.InputImage),

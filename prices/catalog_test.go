@@ -228,7 +228,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	require.NoError(f, json.Unmarshal(embedded, &raw))
 	for _, v := range raw.Vendors {
-		if len(v) < 8<<10 {
+		if len(v) < 4<<10 {
 			f.Add([]byte("["+string(v)+"]"), "gpt-4o")
 		}
 	}

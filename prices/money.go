@@ -16,12 +16,11 @@ const nano = 1_000_000_000
 
 // String is the amount in dollars, as a decimal without needless zeros.
 func (n NanoUSD) String() string {
-	sign := ""
-	u := uint64(n)
+	whole, rest, sign := int64(n/nano), int64(n%nano), ""
 	if n < 0 {
-		sign, u = "-", -u
+		whole, rest, sign = -whole, -rest, "-"
 	}
-	text := fmt.Sprintf("%s%d.%09d", sign, u/nano, u%nano)
+	text := fmt.Sprintf("%s%d.%09d", sign, whole, rest)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
 }
 

@@ -142,7 +142,10 @@ func (t *Tariff) Cost(u Usage) (NanoUSD, bool) {
 		return 0, false
 	}
 	cost, _ := bits.Div64(high, low, million)
-	return NanoUSD(cost), cost <= math.MaxInt64
+	if cost > math.MaxInt64 {
+		return 0, false
+	}
+	return NanoUSD(cost), true
 }
 
 // Unpriced are the classes whose tokens keep the cost of a usage from being

@@ -118,6 +118,7 @@ func TestAbsurdUsage(t *testing.T) {
 	f(Usage{Input: math.MaxInt64, CacheRead: math.MaxInt64, Output: math.MaxInt64})
 	f(Usage{Input: math.MinInt64})
 	f(Usage{Input: 1e13})
+	f(Usage{Input: 1e10}) // more than fits
 	most := Usage{Input: 9e9}
 	got, known := tariff.Cost(most)
 	require.True(t, known)
