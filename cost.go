@@ -121,15 +121,21 @@ func (req *request) estimate(op *operation) estimate {
 const attachment = 1000
 
 // inputTokens is a fourth of the body's bytes, what English text comes to, roughly.
-// Files count as one picture each.
+// Files count as one picture each. Only what stands without a quote for long can
+// be one, so that most of a body need not be looked at.
 func inputTokens(body []byte) int {
+	const least = 4 * attachment
 	tokens, rest := 0, len(body)
-	for len(body) > 0 {
+	for len(body) > least {
+		if quote := bytes.LastIndexByte(body[:least], '"'); quote >= 0 {
+			body = body[quote+1:]
+			continue
+		}
 		length := bytes.IndexByte(body, '"')
 		if length < 0 {
 			length = len(body)
 		}
-		if length > 4*attachment && isFile(body[:length]) {
+		if isFile(body[:length]) {
 			tokens += attachment
 			rest -= length
 		}
