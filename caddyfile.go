@@ -87,6 +87,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    config          <file>
 //	    max_body        <size>
 //	    no_stream_usage
+//	    no_price_catalog
 //	    hide_target
 //	    open
 //	}
@@ -100,16 +101,17 @@ func (g *Gateway) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	return block(d, options{
-		"provider":        g.parseProvider,
-		"model":           g.parseModel,
-		"key":             g.parseKey,
-		"failover":        func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
-		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
-		"config":          g.parseConfig,
-		"max_body":        func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
-		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.NoStreamUsage) },
-		"hide_target":     func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.HideTarget) },
-		"open":            func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.Open) },
+		"provider":         g.parseProvider,
+		"model":            g.parseModel,
+		"key":              g.parseKey,
+		"failover":         func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
+		"transport":        func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
+		"config":           g.parseConfig,
+		"max_body":         func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
+		"no_stream_usage":  func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.NoStreamUsage) },
+		"no_price_catalog": func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.NoPriceCatalog) },
+		"hide_target":      func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.HideTarget) },
+		"open":             func(d *caddyfile.Dispenser) error { return parseFlag(d, &g.Open) },
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // parseProvider parses a service that runs models:
@@ -20,7 +21,8 @@ import (
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
-//	        <name> [price <input> <output>] # USD per million tokens
+//	        # USD per million tokens
+//	        <name> [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]]
 //	    }
 //	    header_up    [+|-]<field> [<value|regexp> [<replacement>]]
 //	    extra_body   <json_object>
@@ -102,17 +104,9 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 			if d.Val() != "price" {
 				return d.Errf("unrecognized option %q of a model (allowed here: price)", d.Val())
 			}
-			var input, output string
-			if !d.AllArgs(&input, &output) {
-				return d.Errf("expected two prices in USD per million tokens, for input and for output")
-			}
-			m.Price = new(Price)
-			for value, to := range map[*string]*float64{&input: &m.Price.Input, &output: &m.Price.Output} {
-				price, err := strconv.ParseFloat(*value, 64)
-				if err != nil || !(price >= 0) || math.IsInf(price, 1) {
-					return d.Errf("expected a price in USD per million tokens, got %q", *value)
-				}
-				*to = price
+			var err error
+			if m.Price, err = parsePrice(d); err != nil {
+				return err
 			}
 		}
 		p.Models = append(p.Models, m)
@@ -120,6 +114,48 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 	if listed == 0 {
 		return d.ArgErr()
 	}
+	return nil
+}
+
+// parsePrice parses two prices, and those of caches by their names.
+func parsePrice(d *caddyfile.Dispenser) (*Price, error) {
+	args := d.RemainingArgs()
+	if len(args) < 2 {
+		return nil, d.Errf("expected two prices in USD per million tokens, for input and for output")
+	}
+	p := new(Price)
+	for i, to := range []*float64{&p.Input, &p.Output} {
+		if err := parseUSD(d, args[i], to); err != nil {
+			return nil, err
+		}
+	}
+	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
+		to := p.ofCache(rest[0])
+		switch {
+		case to == nil:
+			return nil, d.Errf("unrecognized price %q (allowed here: cache_read, cache_write, cache_write_1h)", rest[0])
+		case *to != nil:
+			return nil, d.Errf("the price %q stands twice", rest[0])
+		case len(rest) == 1:
+			return nil, d.Errf("expected a price in USD per million tokens behind %q", rest[0])
+		}
+		*to = new(float64)
+		if err := parseUSD(d, rest[1], *to); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func parseUSD(d *caddyfile.Dispenser, text string, to *float64) error {
+	price, err := strconv.ParseFloat(text, 64)
+	if err == nil {
+		_, err = prices.RateOf(price)
+	}
+	if err != nil {
+		return d.Errf("expected a price in USD per million tokens, got %q", text)
+	}
+	*to = price
 	return nil
 }
 

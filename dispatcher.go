@@ -21,8 +21,11 @@ import (
 // dispatch asks the targets one after the other until one answers, or until
 // what happened is the client's business. This is the only loop over targets.
 func (x *exchange) dispatch() error {
-	inputTokens := len(x.req.body) / bytesPerToken
-	plan, err := x.route.plan(&x.op, inputTokens, x.start, x.targets[:0])
+	var expected estimate
+	if len(x.route.Targets) > 1 {
+		expected = x.req.estimate(&x.op)
+	}
+	plan, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
 		return err
 	}

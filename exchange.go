@@ -118,7 +118,7 @@ func (x *exchange) finish() {
 
 // fields are what logs say of the exchange.
 func (x *exchange) fields() []zap.Field {
-	fields := make([]zap.Field, 0, 15)
+	fields := make([]zap.Field, 0, 16)
 	fields = append(fields, zap.String("plexus_api", string(x.op.api)))
 	if x.req.model != "" {
 		fields = append(fields, zap.String("plexus_requested_model", x.req.model))
@@ -145,6 +145,9 @@ func (x *exchange) fields() []zap.Field {
 		for _, c := range tokenClasses {
 			fields = append(fields, zap.Int64("plexus_"+c.name+"_tokens", c.of(&x.usage)))
 		}
+	}
+	if cost, known := x.cost(); known {
+		fields = append(fields, zap.Float64("plexus_cost", cost.USD()))
 	}
 	return fields
 }
@@ -199,6 +202,12 @@ func (x *exchange) placeholder(key string) (any, bool) {
 			return "", true
 		}
 		return x.firstContent.Seconds(), true
+	case "cost":
+		cost, known := x.cost()
+		if !known {
+			return "", true
+		}
+		return cost.String(), true
 	default:
 		return x.tokenPlaceholder(name)
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // Gateway turns requests for a model into requests to the providers behind it.
@@ -57,6 +58,10 @@ type Gateway struct {
 	// not ask. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
 
+	// Knows no prices but those that the configuration gives, instead of taking
+	// the others from the catalog that the program holds. Default: `false`.
+	NoPriceCatalog bool `json:"no_price_catalog,omitempty"`
+
 	// site says that this is the gateway of one handler, not the app's.
 	site bool
 
@@ -93,7 +98,14 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	var catalog *prices.Catalog
+	if !g.NoPriceCatalog {
+		if catalog, err = prices.Builtin(); err != nil {
+			return err
+		}
+	}
 	for _, p := range g.Providers {
+		p.catalog = catalog
 		if err := p.provision(ctx, transport, g.logger); err != nil {
 			return fmt.Errorf("provider %q: %w", p.Name, err)
 		}
@@ -150,7 +162,11 @@ func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
-	return &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}, nil
+	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}
+	if err := t.findPrice(); err != nil {
+		return nil, fmt.Errorf("provider %q: model %q: %w", p.Name, model, err)
+	}
+	return t, nil
 }
 
 // rotationKey identifies a model's rotation across configurations. Gateways of

@@ -360,6 +360,9 @@ func TestSecretsStaySecret(t *testing.T) {
 				base_url http://127.0.0.1:{lab}/v1
 				base_url gemini http://127.0.0.1:{lab}/v1beta
 				api_key {env.PLEXUS_TEST_UPSTREAM}
+				models {
+					m price 2 10
+				}
 				cooldown off
 			}
 			model fast {
@@ -413,6 +416,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	require.Contains(t, seen.String(), `caddy_plexus_requests_total{alias="fast",api="chat",model="m",outcome="served",provider="lab"}`)
 	require.Contains(t, seen.String(), `caddy_plexus_attempts_total{model="m",provider="lab",verdict="credential"}`)
 	require.Contains(t, seen.String(), `caddy_plexus_tokens_total{alias="fast",class="output",model="m",provider="lab"}`)
+	require.Contains(t, seen.String(), `caddy_plexus_cost_usd_total{alias="fast",model="m",provider="lab"}`)
 	require.Contains(t, seen.String(), "{env.PLEXUS_TEST_UPSTREAM}")
 
 	awaits(t, "the logs are written", func() bool {
@@ -449,6 +453,9 @@ func checkAccessLog(t *testing.T, logs []byte) {
 		require.Equal(t, "chat", entry["plexus_api"])
 		require.InDelta(t, 1, entry["plexus_attempts"], 0)
 		require.Positive(t, entry["plexus_time_to_first_content"])
+		input, output := entry["plexus_input_tokens"].(float64), entry["plexus_output_tokens"].(float64)
+		require.Zero(t, entry["plexus_reasoning_tokens"])
+		require.InDelta(t, (2*input+10*output)/1e6, entry["plexus_cost"], 1e-12)
 		return
 	}
 	t.Fatal("no access log entry of a served request")

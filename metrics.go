@@ -36,6 +36,8 @@ type collectors struct {
 	firstContent *prometheus.HistogramVec
 	outputRate   *prometheus.HistogramVec
 	tokens       *prometheus.CounterVec
+	cost         *prometheus.CounterVec
+	unpriced     *prometheus.CounterVec
 	inFlight     prometheus.Gauge
 }
 
@@ -58,6 +60,9 @@ func newCollectors() *collectors {
 		outputRate: histogram("output_tokens_per_second", "Tokens per second of an answer after its first content.",
 			[]float64{1, 2.5, 5, 10, 20, 40, 60, 80, 100, 150, 200, 400, 800, 1600}, "provider", "model"),
 		tokens: counter("tokens_total", "Tokens by class, as the providers count them.", "alias", "provider", "model", "class"),
+		cost:   counter("cost_usd_total", "What requests cost in US dollars, by the providers' usage and their prices.", "alias", "provider", "model"),
+		unpriced: counter("unpriced_requests_total", "Requests with a known usage whose cost is not known, for want of a price.",
+			"alias", "provider", "model"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
 		}),
@@ -66,7 +71,8 @@ func newCollectors() *collectors {
 
 func registerMetrics(ctx caddy.Context) error {
 	for _, c := range []prometheus.Collector{
-		metrics.requests, metrics.attempts, metrics.duration, metrics.firstContent, metrics.outputRate, metrics.tokens, metrics.inFlight,
+		metrics.requests, metrics.attempts, metrics.duration, metrics.firstContent, metrics.outputRate, metrics.tokens,
+		metrics.cost, metrics.unpriced, metrics.inFlight,
 	} {
 		// A second gateway of the same configuration finds them there.
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -91,13 +97,20 @@ func (x *exchange) measure() {
 		return
 	}
 	metrics.duration.WithLabelValues(alias, provider, model, string(x.op.api)).Observe(x.gateway.now().Sub(x.start).Seconds())
-	if x.usage.Known {
-		for _, c := range tokenClasses {
-			if n := c.of(&x.usage); n > 0 {
-				metrics.tokens.WithLabelValues(alias, provider, model, c.name).Add(float64(n))
-			}
+	if !x.usage.Known {
+		return
+	}
+	for _, c := range tokenClasses {
+		if n := c.of(&x.usage); n > 0 {
+			metrics.tokens.WithLabelValues(alias, provider, model, c.name).Add(float64(n))
 		}
 	}
+	if cost, known := x.cost(); known {
+		metrics.cost.WithLabelValues(alias, provider, model).Add(cost.USD())
+		return
+	}
+	metrics.unpriced.WithLabelValues(alias, provider, model).Inc()
+	x.noteUnpriced()
 }
 
 func (x *exchange) labels() (alias, provider, model string) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // Provider is a service that runs models.
@@ -92,6 +93,8 @@ type Provider struct {
 	extra     []bodyMember
 	secret    string
 	transport http.RoundTripper
+	catalog   *prices.Catalog // nil where its prices are not wanted
+	surcharge string          // the member of extra_body for which they don't hold
 }
 
 // endpoint is where and how one API of a provider is reached.
@@ -221,7 +224,7 @@ func (p *Provider) newEndpoint(repl *caddy.Replacer, base presetBase) (*endpoint
 }
 
 func (p *Provider) readExtraBody() error {
-	p.extra = nil
+	p.extra, p.surcharge = nil, ""
 	if len(p.ExtraBody) == 0 {
 		return nil
 	}
@@ -235,6 +238,9 @@ func (p *Provider) readExtraBody() error {
 			return fmt.Errorf("extra_body: %q stands twice", key)
 		}
 		p.extra = append(p.extra, bodyMember{key, it.Value()})
+		if surcharged(key, it.Value()) {
+			p.surcharge = key
+		}
 	}
 	if it.Err != nil {
 		return fmt.Errorf("extra_body: %w", it.Err)
@@ -272,17 +278,9 @@ func (p *Provider) redact(body []byte) []byte {
 type ProviderModel struct {
 	// The model's name, as the provider knows it.
 	Name string `json:"name"`
-	// What the provider takes for its tokens. Default: unknown, which is not
-	// free.
+	// What the provider takes for its tokens. Default: as the catalog of prices
+	// has it, else unknown, which is not free.
 	Price *Price `json:"price,omitempty"`
-}
-
-// Price is what a provider takes, in USD per million tokens.
-type Price struct {
-	// USD per million tokens of the prompt.
-	Input float64 `json:"input"`
-	// USD per million tokens of the answer, reasoning included.
-	Output float64 `json:"output"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -43,6 +43,12 @@ type request struct {
 	// besides or instead; and options are the places of what may hold such ones.
 	others  []string
 	options []place
+	// outputLimit is how many tokens the answer may have; 0 where the request
+	// does not say.
+	outputLimit int
+	// surcharge names a member for which a request costs something else than the
+	// catalog says; empty for none.
+	surcharge string
 	// seen are the members found so far that may stand only once.
 	seen []string
 }
@@ -180,8 +186,19 @@ func (req *request) member(op *operation, it *jsonscan.Iter) error {
 			return req.state(it)
 		}
 		return nil
+	case "max_tokens", "max_completion_tokens", "max_output_tokens":
+		req.outputLimit = number(it.Value())
+		return nil
 	default:
+		req.noteSurcharge(it)
 		return req.otherMember(it)
+	}
+}
+
+// noteSurcharge remembers a member for which the request costs something else.
+func (req *request) noteSurcharge(it *jsonscan.Iter) {
+	if surcharged(string(it.Key), it.Value()) {
+		req.surcharge = string(it.Key)
 	}
 }
 
@@ -244,6 +261,16 @@ func (req *request) geminiMember(it *jsonscan.Iter) error {
 		}
 		req.addGeminiName(it.Value(), it.Start)
 		return req.once("model")
+	case "generationConfig", "generation_config":
+		config := jsonscan.Object(it.Value())
+		for config.Next() {
+			switch string(config.Key) {
+			case "maxOutputTokens", "max_output_tokens":
+				req.outputLimit = number(config.Value())
+			default:
+				req.noteSurcharge(&config)
+			}
+		}
 	case "generateContentRequest", "generate_content_request": // protobuf's JSON takes either
 		req.geminiObject(it.Value(), it.Start)
 	case "requests":
@@ -253,6 +280,8 @@ func (req *request) geminiMember(it *jsonscan.Iter) error {
 				return fail(ErrInvalidRequest, "the batch has more than %d requests", maxBatch)
 			}
 		}
+	default:
+		req.noteSurcharge(it)
 	}
 	return nil
 }

@@ -83,14 +83,10 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 		if p.models[m.Name] != nil {
 			return fmt.Errorf("provider %q: duplicate model %q", p.Name, m.Name)
 		}
-		if m.Price != nil && (m.Price.Input < 0 || m.Price.Output < 0) {
-			return fmt.Errorf("provider %q: model %q: a price is negative", p.Name, m.Name)
-		}
 		t, err := g.newTarget(p, m.Name)
 		if err != nil {
 			return err
 		}
-		t.Price = m.Price
 		p.models[m.Name] = t
 	}
 	other, err := g.pooled.state(p.stateKey(""))
@@ -159,9 +155,6 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	if err != nil {
 		return err
 	}
-	if known := p.models[mt.Model]; known != nil {
-		t.Price = known.Price
-	}
 	if mt.Weight != nil {
 		t.Weight = *mt.Weight
 	}
@@ -212,6 +205,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 		// What nobody listed shares one state and one label: clients could
 		// invent names without end.
 		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, label: unlistedLabel}
+		_ = t.findPrice() // nothing is declared of it that could be wrong
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
 }
@@ -258,7 +252,7 @@ func (r *Router) notFound(name string, p *Provider, model string) error {
 
 // plan orders the targets of a route for one request: those that can be asked it
 // and are not cooling down, best first. The slice is the caller's to keep.
-func (r *Route) plan(op *operation, inputTokens int, now time.Time, room []*Target) ([]*Target, error) {
+func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Target) ([]*Target, error) {
 	for _, t := range r.Targets {
 		if t.Provider.distance(op) >= 0 {
 			room = append(room, t)
@@ -272,7 +266,9 @@ func (r *Route) plan(op *operation, inputTokens int, now time.Time, room []*Targ
 		return nil, err
 	}
 	if r.route != nil && len(room) > 1 {
-		r.route.selector.Order(&Selection{Candidates: room, InputTokens: inputTokens, Now: now, Rotation: r.route.rotation})
+		r.route.selector.Order(&Selection{
+			Candidates: room, InputTokens: expected.input, OutputTokens: expected.output, Now: now, Rotation: r.route.rotation,
+		})
 		if r.route.model.APIMatch {
 			preferRelay(room, op)
 		}

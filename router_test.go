@@ -166,7 +166,7 @@ func TestDisabledTargetsAreNeverChosen(t *testing.T) {
 	for range 1000 {
 		route, err := g.router.Resolve("m")
 		require.NoError(t, err)
-		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, 0, time.Now(), nil)
+		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, time.Now(), nil)
 		require.NoError(t, err)
 		require.Equal(t, []string{"on/b"}, names(plan))
 	}
@@ -181,7 +181,7 @@ func TestWeightedTargetsAreReachedInProportion(t *testing.T) {
 	for range calls {
 		route, err := g.router.Resolve("smart")
 		require.NoError(t, err)
-		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, 0, time.Now(), nil)
+		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, time.Now(), nil)
 		require.NoError(t, err)
 		require.Len(t, plan, 2, "the other target is the failover")
 		first[plan[0].String()]++
@@ -207,7 +207,7 @@ func TestPlanSkipsTargetsOfOtherAPIs(t *testing.T) {
 	plan := func(name string, a api.API) ([]string, error) {
 		route, err := g.router.Resolve(name)
 		require.NoError(t, err)
-		targets, err := route.plan(&operation{api: a}, 0, time.Now(), nil)
+		targets, err := route.plan(&operation{api: a}, estimate{}, time.Now(), nil)
 		return names(targets), err
 	}
 	got, err := plan("both", api.Chat)
@@ -240,7 +240,7 @@ func TestCoolingTargets(t *testing.T) {
 	route, err := g.router.Resolve("m")
 	require.NoError(t, err)
 	plan := func(at time.Duration) ([]string, error) {
-		targets, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, 0, now.Add(at), nil)
+		targets, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, now.Add(at), nil)
 		return names(targets), err
 	}
 	a, b := route.Targets[0], route.Targets[1]

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 func init() {
@@ -29,8 +31,9 @@ type Selection struct {
 	// Candidates are the targets that can answer the request. No two are the
 	// same provider's same model.
 	Candidates []*Target
-	// InputTokens is an estimate of the prompt's tokens.
-	InputTokens int
+	// InputTokens and OutputTokens are estimates of the prompt's tokens and of
+	// the answer's.
+	InputTokens, OutputTokens int
 	// Now is when the choice is made.
 	Now time.Time
 	// Rotation is the model's, and outlives reloads.
@@ -45,10 +48,17 @@ type Target struct {
 	// Weight is relative to those of the other targets; 1 where none is given.
 	Weight float64
 	// Price is nil where it is not known.
-	Price *Price
+	Price *prices.Price
 
-	state *targetState
-	label string
+	declared bool // the price is the configuration's
+	state    *targetState
+	label    string
+}
+
+// Cost is what the request is expected to cost at a target, and whether that is
+// known.
+func (s *Selection) Cost(t *Target) (prices.NanoUSD, bool) {
+	return t.Price.At(s.Now).Cost(prices.Usage{prices.Input: int64(s.InputTokens), prices.Output: int64(s.OutputTokens)})
 }
 
 // FirstContent is the target's recent time to first content, and whether any is

@@ -12,17 +12,15 @@ func init() {
 	caddy.RegisterModule(Performance{})
 }
 
-// typicalAnswer is the length in tokens for which answers are compared, since
-// nobody knows the length of one before it is there.
-const typicalAnswer = 500
-
 // Cost asks the cheapest target first. The price of a request is
 //
-//	(input × input price + 500 × output price) / 1,000,000
+//	(input × input price + output × output price) / 1,000,000
 //
-// where input is the request's size in bytes over four, and 500 stands for the
-// length of the answer in tokens. Targets whose price is unknown come after all
-// others, in the order in which they are written.
+// where input is the request's size in bytes over four, with files in it as a
+// thousand each, and output 500 tokens, or as many as the request allows if these
+// are fewer, and none where the answer is not generated. Prices are those of the
+// hour and of prompts of this length. Targets whose price is unknown come after
+// all others, in the order in which they are written.
 type Cost struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -35,17 +33,17 @@ func (Cost) Order(s *Selection) {
 	var room [16]float64
 	costs := room[:0]
 	for _, t := range s.Candidates {
-		costs = append(costs, cost(t, s.InputTokens))
+		costs = append(costs, s.cost(t))
 	}
 	sortBy(s.Candidates, costs)
 }
 
-// cost is in USD, and infinite where the price is not known.
-func cost(t *Target, inputTokens int) float64 {
-	if t.Price == nil {
-		return math.Inf(1)
+// cost is in USD, and infinite where it is not known.
+func (s *Selection) cost(t *Target) float64 {
+	if cost, known := s.Cost(t); known {
+		return cost.USD()
 	}
-	return (float64(inputTokens)*t.Price.Input + typicalAnswer*t.Price.Output) / 1e6
+	return math.Inf(1)
 }
 
 // Latency asks the target first whose recent time to first content is the
@@ -88,7 +86,8 @@ func (Performance) CaddyModule() caddy.ModuleInfo {
 func (Performance) Order(s *Selection) {
 	priced := true
 	for _, t := range s.Candidates {
-		priced = priced && t.Price != nil
+		_, known := s.Cost(t)
+		priced = priced && known
 	}
 	orderObserved(s, func(t *Target) (float64, bool) {
 		first, known := t.FirstContent(s.Now)
@@ -98,7 +97,7 @@ func (Performance) Order(s *Selection) {
 		}
 		score := first.Seconds() + typicalAnswer/rate
 		if priced {
-			score *= math.Sqrt(cost(t, s.InputTokens))
+			score *= math.Sqrt(s.cost(t))
 		}
 		return score, true
 	})

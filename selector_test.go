@@ -3,15 +3,26 @@ package plexus
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 var t0 = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func seeded() *Random { return &Random{chance: rand.New(rand.NewPCG(7, 11)).Float64} }
+
+// priced is a price in USD per million tokens.
+func priced(t *testing.T, input, output float64) *prices.Price {
+	t.Helper()
+	p, err := (&Price{Input: input, Output: output}).compile()
+	require.NoError(t, err)
+	return p
+}
 
 // candidates makes targets "a", "b", … with the given weights.
 func candidates(weights ...float64) []*Target {
@@ -25,7 +36,7 @@ func candidates(weights ...float64) []*Target {
 
 func order(s Selector, targets []*Target, now time.Time, rotation *Rotation) string {
 	ordered := append([]*Target(nil), targets...)
-	s.Order(&Selection{Candidates: ordered, InputTokens: 100, Now: now, Rotation: rotation})
+	s.Order(&Selection{Candidates: ordered, InputTokens: 100, OutputTokens: typicalAnswer, Now: now, Rotation: rotation})
 	out := ""
 	for _, t := range ordered {
 		out += t.Model
@@ -117,16 +128,16 @@ func TestRoundRobinWithChangingCandidates(t *testing.T) {
 
 func TestCost(t *testing.T) {
 	targets := candidates(1, 1, 1, 1)
-	targets[1].Price = &Price{Input: 10, Output: 10}
-	targets[2].Price = &Price{Input: 1, Output: 5}
-	targets[3].Price = &Price{}
+	targets[1].Price = priced(t, 10, 10)
+	targets[2].Price = priced(t, 1, 5)
+	targets[3].Price = priced(t, 0, 0)
 	require.Equal(t, "dcba", order(Cost{}, targets, t0, nil), "free, cheap, dear, unknown")
 
 	// With a long prompt the price of the input decides.
 	targets = candidates(1, 1)
-	targets[0].Price, targets[1].Price = &Price{Input: 10, Output: 1}, &Price{Input: 1, Output: 11}
+	targets[0].Price, targets[1].Price = priced(t, 10, 1), priced(t, 1, 11)
 	require.Equal(t, "ab", order(Cost{}, targets, t0, nil), "100 tokens in: 1.5 against 5.6 of a thousandth dollar")
-	s := &Selection{Candidates: targets, InputTokens: 100_000}
+	s := &Selection{Candidates: targets, InputTokens: 100_000, OutputTokens: typicalAnswer}
 	Cost{}.Order(s)
 	require.Equal(t, "b", s.Candidates[0].Model)
 }
@@ -170,10 +181,10 @@ func TestPerformance(t *testing.T) {
 	// b takes 2.6 s and costs nine times as much as a, which takes 10.1 s:
 	// four times as fast is worth sixteen times the price.
 	for i, price := range []float64{1, 9, 100} {
-		targets[i].Price = &Price{Input: price, Output: price}
+		targets[i].Price = priced(t, price, price)
 	}
 	require.Equal(t, "bac", order(Performance{}, targets, t0, nil))
-	targets[1].Price = &Price{Input: 17, Output: 17}
+	targets[1].Price = priced(t, 17, 17)
 	require.Equal(t, "abc", order(Performance{}, targets, t0, nil))
 	targets[2].Price = nil
 	require.Equal(t, "bca", order(Performance{}, targets, t0, nil), "one unknown price, and time alone decides")
@@ -195,12 +206,14 @@ func TestManyTargetsSort(t *testing.T) {
 	}
 	targets := candidates(weights...)
 	for i, target := range targets {
-		target.Price = &Price{Output: float64((i * 7) % 40)}
+		target.Price = priced(t, 0, float64((i*7)%40))
 	}
-	s := &Selection{Candidates: targets}
+	s := &Selection{Candidates: targets, OutputTokens: 1e6}
 	Cost{}.Order(s)
 	for i, target := range targets {
-		require.InDelta(t, float64(i), target.Price.Output, 0)
+		cost, known := s.Cost(target)
+		require.True(t, known)
+		require.Equal(t, strconv.Itoa(i), cost.String())
 	}
 }
 

@@ -25,6 +25,7 @@ type targetState struct {
 	failedAt  atomic.Int64 // Unix time in nanoseconds of the latest of them
 	told      atomic.Bool  // whether the provider itself said how long to stay away
 	explored  atomic.Int64 // Unix time in nanoseconds of the latest exploration
+	unpriced  atomic.Bool  // whether it has been said that a cost is not known
 
 	mu           sync.Mutex
 	firstContent average // seconds

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // yamlReader reads a gateway from YAML, in either of two dialects: lists of
@@ -208,10 +209,20 @@ func (y *yamlReader) price(what string, to *float64) func(*yaml.Node) error {
 		if err := y.decode(what, to)(n); err != nil {
 			return err
 		}
-		if !(*to >= 0) || math.IsInf(*to, 1) {
+		if _, err := prices.RateOf(*to); err != nil {
 			return y.fail(n, "%s: expected a price in USD per million tokens", what)
 		}
 		return nil
+	}
+}
+
+// cachePrice reads the price of tokens that are read from a cache or written to
+// one.
+func (y *yamlReader) cachePrice(what string, to **float64) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		price := new(float64)
+		*to = price
+		return y.price(what, price)(n)
 	}
 }
 

@@ -195,31 +195,40 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 }
 
 // modelPricing reads a price per million tokens. Prices that are looked up or
-// tiered stay unknown, which is not the same as free.
+// tiered are left to the catalog, and unknown where it has none, which is not the
+// same as free.
 func (y *yamlReader) modelPricing(m *ProviderModel) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
-		// NaN until it is given: a price that is left out is not one of zero.
-		source, price := "simple", &Price{math.NaN(), math.NaN()}
+		source, price := "simple", notGiven()
 		fields := yamlFields{
-			"source": y.decode("source", &source),
-			"input":  y.price("input", &price.Input),
-			"output": y.price("output", &price.Output),
+			"source":      y.decode("source", &source),
+			"input":       y.price("input", &price.Input),
+			"output":      y.price("output", &price.Output),
+			"cached":      y.cachePrice("cached", &price.CacheRead),
+			"cache_write": y.cachePrice("cache_write", &price.CacheWrite),
 		}
-		y.ignore(fields, "a price", "amount", "cache_write", "cached", "discount", "range", "slug")
+		y.ignore(fields, "a price", "amount", "discount", "range", "slug")
 		if err := y.mapping(n, "pricing", fields); err != nil {
 			return err
 		}
 		if source == "simple" {
-			m.Price = price.given()
+			m.Price = y.given(n, price)
 		}
 		return nil
 	}
 }
 
-// given is the price, or nil where nothing of it is given. Where only one part
-// is, the other is free: embeddings have no output.
-func (p *Price) given() *Price {
+// notGiven is a price of which nothing is given yet: one that is left out is not
+// one of zero.
+func notGiven() *Price { return &Price{Input: math.NaN(), Output: math.NaN()} }
+
+// given is the price, or nil where neither of its main parts is given. Where only
+// one is, the other is free: embeddings have no output.
+func (y *yamlReader) given(n *yaml.Node, p *Price) *Price {
 	if math.IsNaN(p.Input) && math.IsNaN(p.Output) {
+		if p.CacheRead != nil || p.CacheWrite != nil {
+			y.warnings = append(y.warnings, yamlWarning{n.Line, "a price of caches alone has no effect in Plexus"})
+		}
 		return nil
 	}
 	for _, part := range []*float64{&p.Input, &p.Output} {
@@ -235,16 +244,17 @@ func (p *Price) given() *Price {
 func (y *yamlReader) pricing(n *yaml.Node) error {
 	fields := yamlFields{
 		"models": y.eachOf("", func(n *yaml.Node, name string) error {
-			price := &Price{math.NaN(), math.NaN()}
+			price := notGiven()
 			fields := yamlFields{
 				"inputPer1M":  y.price("inputPer1M", &price.Input),
 				"outputPer1M": y.price("outputPer1M", &price.Output),
+				"cachedPer1M": y.cachePrice("cachedPer1M", &price.CacheRead),
 			}
-			y.ignore(fields, "a price", "cachedPer1M", "reasoningPer1M")
+			y.ignore(fields, "a price", "reasoningPer1M")
 			if err := y.mapping(n, "a price", fields); err != nil {
 				return err
 			}
-			y.prices[name] = price.given()
+			y.prices[name] = y.given(n, price)
 			return nil
 		}),
 	}

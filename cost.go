@@ -1,0 +1,158 @@
+package plexus
+
+import (
+	"bytes"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/prices"
+)
+
+// cost is what the request takes by the usage that the provider reported, and
+// whether that is known.
+func (x *exchange) cost() (prices.NanoUSD, bool) {
+	if x.target == nil || !x.usage.Known {
+		return 0, false
+	}
+	return x.tariff().Cost(billed(&x.usage))
+}
+
+// tariff is the prices that hold for the request, nil where none is known to.
+func (x *exchange) tariff() *prices.Tariff {
+	if x.surcharge() != "" {
+		return nil
+	}
+	return x.target.Price.At(x.start)
+}
+
+// surcharge names what makes a request cost something else than the catalog says;
+// empty for nothing. A price from the configuration holds for all requests.
+func (x *exchange) surcharge() string {
+	switch {
+	case x.target.declared:
+		return ""
+	case x.op.api == api.Images || x.op.api == api.Audio:
+		return string(x.op.api)
+	case x.req.surcharge != "":
+		return x.req.surcharge
+	default:
+		return x.target.Provider.surcharge
+	}
+}
+
+// surcharged tells whether a member of a body makes the request cost something
+// else: OpenAI's flex and priority tiers, Anthropic's fast mode and regions, and
+// answers that are sound or images, of which usage says nothing.
+func surcharged(key string, value []byte) bool {
+	switch key {
+	case "service_tier", "serviceTier":
+		return !oneOf(value, "null", `"auto"`, `"default"`, `"standard"`, `"standard_only"`, `"on_demand"`)
+	case "speed":
+		return !oneOf(value, "null", `"standard"`)
+	case "inference_geo":
+		return !oneOf(value, "null", `"global"`)
+	case "modalities", "responseModalities", "response_modalities":
+		it := jsonscan.Array(value)
+		for it.Next() {
+			if !bytes.EqualFold(it.Value(), []byte(`"text"`)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func oneOf(value []byte, allowed ...string) bool {
+	return slices.Contains(allowed, string(value))
+}
+
+// billed are the classes of tokens as price lists have them.
+func billed(u *api.Usage) prices.Usage {
+	return prices.Usage{
+		prices.Input:          u.Input,
+		prices.CacheRead:      u.CacheRead,
+		prices.CacheWrite:     u.CacheWrite - u.CacheWriteHour,
+		prices.CacheWriteHour: u.CacheWriteHour,
+		prices.Output:         u.Output,
+		prices.Reasoning:      u.Reasoning,
+	}
+}
+
+// noteUnpriced says once of each target that what it costs is not known, and why.
+func (x *exchange) noteUnpriced() {
+	if !x.target.state.unpriced.CompareAndSwap(false, true) {
+		return
+	}
+	fields := []zap.Field{zap.String("plexus_provider", x.target.Provider.Name), zap.String("plexus_model", x.target.Model)}
+	switch member := x.surcharge(); {
+	case x.target.Price == nil:
+		fields = append(fields, zap.String("reason", "its model has no price"))
+	case member != "":
+		fields = append(fields, zap.String("reason", "the catalog's price does not hold for "+member))
+	default:
+		fields = append(fields, zap.String("reason", "there is no price for some of its tokens"), zap.Stringers("classes", x.tariff().Unpriced(billed(&x.usage))))
+	}
+	x.gateway.logger.Info("the cost of a request is not known", fields...)
+}
+
+// estimate is how many tokens a request is expected to take.
+type estimate struct{ input, output int }
+
+// typicalAnswer is the length in tokens for which answers are compared, since
+// nobody knows the length of one before it is there.
+const typicalAnswer = 500
+
+// estimate is made of the size of the body, and of what it allows the answer.
+func (req *request) estimate(op *operation) estimate {
+	e := estimate{input: inputTokens(req.body)}
+	if op.verb == verbGenerate {
+		e.output = typicalAnswer
+		if req.outputLimit > 0 {
+			e.output = min(e.output, req.outputLimit)
+		}
+	}
+	return e
+}
+
+// attachment is about how many tokens a picture is, however many bytes it has.
+const attachment = 1000
+
+// inputTokens is a fourth of the body's bytes, what English text comes to, roughly.
+// Files count as one picture each. Only what stands without a quote for long can
+// be one, so that most of a body need not be looked at.
+func inputTokens(body []byte) int {
+	const least = 4 * attachment
+	tokens, rest := 0, len(body)
+	for len(body) > least {
+		if quote := bytes.LastIndexByte(body[:least], '"'); quote >= 0 {
+			body = body[quote+1:]
+			continue
+		}
+		length := bytes.IndexByte(body, '"')
+		if length < 0 {
+			length = len(body)
+		}
+		if isFile(body[:length]) {
+			tokens += attachment
+			rest -= length
+		}
+		body = body[min(length+1, len(body)):]
+	}
+	return tokens + rest/4
+}
+
+// isFile tells whether what stands between two quotes looks like a file in
+// base64, or a data URL of one.
+func isFile(text []byte) bool {
+	for _, c := range text[:256] {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '+' <= c && c <= ';', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
