@@ -116,6 +116,9 @@ func (d *streamDecoder) fail(raw []byte, emit func(*api.Event)) {
 	if json.Unmarshal(raw, &p) != nil {
 		p.Message = plain(raw)
 	}
+	if p.Message == "" {
+		p.Message = "The provider reports an error in its stream."
+	}
 	d.failed = true
 	status := p.streamStatus()
 	emit(&api.Event{Kind: api.ErrorEvent, Err: &api.Error{Status: status, Code: p.code(status), Message: p.Message}})
