@@ -35,7 +35,18 @@ func (e *requestEncoder) messages() {
 		}
 		list = list[n:]
 	}
+	if e.b[len(e.b)-1] == '[' {
+		e.refuse(e.conversation(), "holds nothing that a chat target could answer")
+	}
 	e.close(']')
+}
+
+// conversation is what the client calls the list of the messages.
+func (e *requestEncoder) conversation() string {
+	if e.req.Source == api.Responses {
+		return "input"
+	}
+	return e.word("messages", "messages", "contents")
 }
 
 // schema tells a model the schema that it could not be bound to.

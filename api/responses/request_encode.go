@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // EncodeRequest implements api.Codec. Requests of other formats ask that nothing
@@ -235,8 +236,12 @@ func (b *buffer) textOptions(req *api.Request) {
 			b.text("name", name)
 			b.optional("description", f.Description)
 			b.raw("schema", f.Schema)
-			if f.Strict != nil {
+			switch {
+			case f.Strict != nil:
 				b.boolean("strict", *f.Strict)
+			case req.Source.Vendor() != vendor && openai.Strict(f.Schema):
+				// With other vendors each schema binds the model.
+				b.boolean("strict", true)
 			}
 		}
 		b.close('}')
@@ -309,7 +314,7 @@ func (e *requestEncoder) extras() {
 		case e.req.Source == api.Chat && slices.Contains(chatKnowsToo, name):
 			e.raw(name, e.req.Extra[name])
 		default:
-			e.drop(true, name)
+			e.drop(!e.req.Repeats(name), name)
 		}
 	}
 }

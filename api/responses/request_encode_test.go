@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -175,8 +176,8 @@ func TestEncodeTools(t *testing.T) {
 	}
 	g := api.Tool{Kind: api.FunctionTool, Name: "g"}
 	const gTool = `{"type":"function","name":"g","parameters":{"type":"object","properties":{}},"strict":false}`
-	f(api.Request{Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Description: "d", Schema: raw(`{"a":1}`), Strict: new(true), Cache: raw(`{}`)}, g}},
-		`[{"type":"function","name":"f","description":"d","parameters":{"a":1},"strict":true},`+gTool+`]`, "", "cache_control")
+	f(api.Request{Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Description: "d", Schema: raw(`{"a":1,"type":"object","properties":{}}`), Strict: new(true), Cache: raw(`{}`)}, g}},
+		`[{"type":"function","name":"f","description":"d","parameters":{"a":1,"type":"object","properties":{}},"strict":true},`+gTool+`]`, "", "cache_control")
 	f(api.Request{Tools: []api.Tool{{Kind: api.CustomTool, Name: "c", Description: "d", Grammar: raw(`{"type":"text"}`)}}, ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "c"}},
 		`[{"type":"custom","name":"c","description":"d","format":{"type":"text"}}]`, `{"type":"custom","name":"c"}`)
 	f(api.Request{Tools: []api.Tool{{Kind: api.WebSearchTool, Name: "web_search", Search: &api.WebSearch{AllowedDomains: []string{"a"}, BlockedDomains: []string{"b"}, MaxUses: 2, ContextSize: "low", City: "c", Region: "r", Country: "C", Timezone: "t"}}}, ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "web_search"}},
@@ -195,4 +196,26 @@ func TestEncodeTools(t *testing.T) {
 func sum(s string) string {
 	hash := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(hash[:])
+}
+
+// Anthropic's schemas may leave properties out, and Google binds the model to any;
+// OpenAI answers 400 to a schema that it cannot be strict about, and to an object
+// without a member for its properties.
+func TestSchemasOfOtherVendors(t *testing.T) {
+	f := func(source api.API, schema, parameters string, strict bool, format string, dropped ...string) {
+		t.Helper()
+		got, lost := encode(t, api.Request{
+			Source: source, Format: &api.Format{Schema: raw(schema)},
+			Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Schema: raw(schema), Strict: new(true)}},
+		})
+		require.Equal(t, dropped, lost)
+		require.JSONEq(t, fmt.Sprintf(`[{"type":"function","name":"f","parameters":%s,"strict":%v}]`, parameters, strict), string(got["tools"]))
+		require.JSONEq(t, `{"format":{"type":"json_schema","name":"answer","schema":`+schema+format+`}}`, string(got["text"]))
+	}
+	const closed = `{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`
+	const open = `{"type":"object","properties":{"a":{"type":"string"}}}`
+	f(api.Messages, closed, closed, true, `,"strict":true`)
+	f(api.Messages, open, open, false, ``, "tools.f.strict")
+	f(api.Messages, `{"type":"object"}`, `{"type":"object","properties":{}}`, false, ``, "tools.f.strict")
+	f(api.Chat, open, open, true, ``)
 }
