@@ -443,3 +443,16 @@ func TestConversationsOfNothing(t *testing.T) {
 	_, _, err = codec.EncodeRequest(&api.Request{Source: api.Gemini, Messages: []api.Message{{Role: api.RoleUser}}})
 	require.EqualError(t, err, "contents holds nothing that a chat target could answer")
 }
+
+// OpenAI refuses to answer with any JSON object unless a message has the word.
+func TestJSONIsNamed(t *testing.T) {
+	f := func(source api.API, text string, want int) {
+		t.Helper()
+		out, _, err := codec.EncodeRequest(&api.Request{Source: source, Format: &api.Format{}, Messages: []api.Message{{Role: api.RoleUser, Parts: []api.Part{{Kind: api.Text, Text: text}}}}})
+		require.NoError(t, err)
+		require.Equal(t, want, strings.Count(string(out), "JSON object"))
+	}
+	f(api.Gemini, "Name a city.", 1)
+	f(api.Gemini, "Name a city in json.", 0)
+	f(api.Chat, "Name a city.", 0)
+}

@@ -19,6 +19,9 @@ import (
 // an error instead of being left out.
 func (Codec) EncodeRequest(req *api.Request) (body []byte, dropped []string, err error) {
 	e := &requestEncoder{req: req}
+	if e.foreign() {
+		e.model = openai.ModelOf(req.Model)
+	}
 	if err := e.refuse(); err != nil {
 		return nil, nil, err
 	}
@@ -45,6 +48,7 @@ func (Codec) EncodeRequest(req *api.Request) (body []byte, dropped []string, err
 type requestEncoder struct {
 	buffer
 	req     *api.Request
+	model   openai.Model // nothing is known of it where the client speaks this format
 	dropped []string
 	custom  map[string]bool // the ids of calls of custom tools
 	err     error
@@ -91,6 +95,12 @@ func (e *requestEncoder) refuse() error {
 			Why:   "is not known to the target's API (responses), which cannot end an answer at a text: leave it out",
 		}
 	}
+	if req.Logprobs && !e.model.Sampling(e.effort()) {
+		return &api.Unsupported{
+			Field: words(req.Source, "logprobs", "logprobs", "generationConfig.responseLogprobs"),
+			Why:   "is refused by the target's model, which does not tell probabilities: leave it out",
+		}
+	}
 	for _, name := range []string{"modalities", "responseModalities", "generationConfig.responseModalities"} {
 		var modalities []string
 		_ = json.Unmarshal(req.Extra[name], &modalities)
@@ -120,6 +130,9 @@ func (e *requestEncoder) conversation() {
 		return
 	}
 	e.open('[')
+	if e.req.Source.Vendor() != vendor && openai.WantsWord(e.req.Format, messages) {
+		e.items(api.RoleDeveloper, []api.Part{{Kind: api.Text, Text: openai.Word}})
+	}
 	for i := range messages {
 		e.message(&messages[i])
 	}
@@ -190,7 +203,7 @@ func (e *requestEncoder) sampling() {
 		e.whole("max_output_tokens", n)
 	}
 	// Where other vendors' models think at a temperature, OpenAI's refuse it.
-	refused := req.Source.Vendor() != vendor && e.thinks()
+	refused := !e.model.Sampling(e.effort()) || req.Source.Vendor() != vendor && e.thinks()
 	for _, setting := range []struct {
 		name  string
 		value json.Number
@@ -213,8 +226,15 @@ func (e *requestEncoder) sampling() {
 
 // format writes `text`: the form of the answer, and how long-winded it is.
 func (e *requestEncoder) format() {
+	req := e.req
+	// The others know no verbosity but medium.
+	if e.model.Family == openai.Plain || e.model.Family == openai.OSeries {
+		without := *e.req
+		e.drop(req.Verbosity != "", "verbosity")
+		without.Verbosity, req = "", &without
+	}
 	var b buffer
-	b.textOptions(e.req)
+	b.textOptions(req)
 	if len(b) > len("{}") {
 		e.raw("text", b)
 	}

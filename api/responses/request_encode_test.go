@@ -219,3 +219,44 @@ func TestSchemasOfOtherVendors(t *testing.T) {
 	f(api.Messages, `{"type":"object"}`, `{"type":"object","properties":{}}`, false, ``, "tools.f.strict")
 	f(api.Chat, open, open, true, ``)
 }
+
+// What OpenAI's models refuse depends on the model, and other formats' clients do
+// not know which one they are asking.
+func TestEncodeForModels(t *testing.T) {
+	f := func(model string, req api.Request, want string, dropped ...string) {
+		t.Helper()
+		req.Model = model
+		got, lost := encode(t, req)
+		require.Equal(t, dropped, lost)
+		for _, name := range []string{"model", "input", "store"} {
+			delete(got, name)
+		}
+		out, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(out))
+	}
+	think := func(effort string) *api.Reasoning { return &api.Reasoning{Effort: effort, Visible: true} }
+	const include = `,"include":["reasoning.encrypted_content"]`
+	f("gpt-4.1", api.Request{Source: api.Messages, Reasoning: think("high"), Temperature: "1"}, `{"temperature":1}`, "reasoning")
+	f("gpt-4.1", api.Request{Source: api.Messages, Reasoning: &api.Reasoning{Effort: "none"}}, `{}`)
+	f("gpt-4.1", api.Request{Verbosity: "low"}, `{}`, "verbosity")
+	f("gpt-5", api.Request{Temperature: "0.5", TopP: "1", Verbosity: "low"}, `{"text":{"verbosity":"low"}}`, "temperature", "top_p")
+	f("gpt-5", api.Request{Source: api.Gemini, Reasoning: &api.Reasoning{Effort: "none"}}, `{"reasoning":{"effort":"minimal"}}`)
+	f("gpt-5.2", api.Request{Temperature: "0.5"}, `{"temperature":0.5}`)
+	f("o3", api.Request{Reasoning: think("minimal")}, `{"reasoning":{"effort":"low","summary":"auto"}`+include+`}`)
+	f("ours", api.Request{Temperature: "0.5", Reasoning: think("minimal")}, `{"temperature":0.5,"reasoning":{"effort":"minimal","summary":"auto"}`+include+`}`)
+	_, _, err := codec.EncodeRequest(&api.Request{Source: api.Chat, Model: "o3", Logprobs: true})
+	require.EqualError(t, err, "logprobs is refused by the target's model, which does not tell probabilities: leave it out")
+}
+
+// OpenAI refuses to answer with any JSON object unless the word is in the input.
+func TestJSONIsNamed(t *testing.T) {
+	f := func(source api.API, text string, want int) {
+		t.Helper()
+		got, _ := encode(t, api.Request{Source: source, Format: &api.Format{}, Messages: []api.Message{turn(api.RoleUser, say(text))}})
+		require.Equal(t, want, strings.Count(string(got["input"]), "JSON object"))
+	}
+	f(api.Gemini, "Name a city.", 1)
+	f(api.Gemini, "Name a city in json.", 0)
+	f(api.Chat, "Name a city.", 0)
+}
