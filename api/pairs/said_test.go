@@ -2,6 +2,7 @@ package pairs_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -65,6 +66,9 @@ func (s said) as(to api.API) said {
 }
 
 func (c choiceSaid) as(to api.API) choiceSaid {
+	if to == api.Gemini { // knows no call of no tool
+		c.calls = slices.DeleteFunc(slices.Clone(c.calls), func(call callSaid) bool { return call.name == "" })
+	}
 	out := choiceSaid{text: c.text, thoughts: c.thoughts, refusal: c.refusal, finish: c.finishAs(to)}
 	if to == api.Messages || to == api.Gemini {
 		// A refusal is a text among others there. Which one comes first is

@@ -11,12 +11,13 @@ import (
 	"github.com/caddy-plexus/plexus/api"
 )
 
-// made are what an encoder makes up where the source has none.
+// made are what an encoder makes up where the source has none, such as the time of
+// an answer that came from Anthropic.
 var made = []struct {
 	by   *regexp.Regexp
 	with string
 }{
-	{regexp.MustCompile(`"(created|created_at)":\d+`), `"$1":0`},
+	{regexp.MustCompile(`"(created|created_at)":( ?)\d+`), `"$1":${2}0`},
 	{regexp.MustCompile(`"(chatcmpl-|resp_|msg_|cmpl-)[A-Z2-7]{26}"`), `"${1}made-up"`},
 }
 
