@@ -52,7 +52,7 @@ func FuzzStreams(f *testing.F) {
 		out := translate(from.codec, to.codec, asking(), bytes.NewReader(wire), order.see)
 		order.close(out.whole)
 		checkEnds(t, to, out)
-		if countable(out.said.usage) {
+		if countable(out.said.usage) && !(order.crossed && to.name == "chat") {
 			checkSaid(t, to, out)
 		}
 	})

@@ -32,7 +32,7 @@ func TestRequestsPassTheirOwnFormat(t *testing.T) {
 			twice, _, err := from.codec.EncodeRequest(again)
 			require.NoError(t, err)
 			require.JSONEq(t, string(once), string(twice))
-			if len(dropped) == 0 {
+			if len(dropped) == 0 && from.name != api.Gemini { // which has to merge turns
 				sameForAll(t, body, req, again)
 			}
 		}

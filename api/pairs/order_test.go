@@ -18,6 +18,8 @@ type order struct {
 	next  map[int]int // the number of the next part, by choice
 	ended map[int]bool
 	usage bool
+	// crossed says that two texts came interleaved, which chat cannot tell apart.
+	crossed bool
 }
 
 type openPart struct {
@@ -93,6 +95,9 @@ func (o *order) inPart(ev *api.Event) {
 	require.NotNil(t, part, "%v of a part that is not open", ev.Kind)
 	switch ev.Kind {
 	case api.Delta:
+		for other, open := range o.open {
+			o.crossed = o.crossed || other != at && other[0] == at[0] && open.kind == part.kind && part.kind != api.ToolCall
+		}
 		require.Zero(t, part.tail, "a delta after a signature or a citation")
 		require.Contains(t, []api.Kind{api.Text, api.Thinking, api.Refusal, api.ToolCall}, part.kind)
 		require.True(t, json.Valid(ev.Text), "%s", ev.Text)

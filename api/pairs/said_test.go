@@ -95,6 +95,9 @@ func (c callSaid) as(to api.API) callSaid {
 	if c.custom && (to == api.Messages || to == api.Gemini) {
 		c.arguments, c.custom = clean(api.WrapCustom(c.arguments)), false
 	}
+	if to == api.Gemini && !c.custom && strings.TrimSpace(c.arguments) != "" && !isObject(c.arguments) {
+		c.arguments = `{"_raw":` + string(api.Quote(c.arguments)) + `}` // has to be an object there
+	}
 	switch {
 	case c.custom:
 	case strings.TrimSpace(c.arguments) == "":
@@ -103,6 +106,10 @@ func (c callSaid) as(to api.API) callSaid {
 		c.arguments = compact(c.arguments)
 	}
 	return c
+}
+
+func isObject(text string) bool {
+	return strings.HasPrefix(strings.TrimSpace(text), "{") && json.Valid([]byte(text))
 }
 
 func compact(text string) string {
