@@ -82,7 +82,7 @@ func (o *order) inPart(ev *api.Event) {
 		require.Equal(t, o.next[ev.Choice], ev.Part, "parts are numbered in their order")
 		require.NotNil(t, ev.Content)
 		require.NotZero(t, ev.Content.Kind)
-		require.True(t, (ev.Content.Kind == api.ToolCall) == (ev.Content.Call != nil))
+		require.Equal(t, ev.Content.Kind == api.ToolCall, ev.Content.Call != nil)
 		if ev.Content.Call != nil {
 			require.NotEmpty(t, ev.Content.Call.ID, "a call has an id")
 			require.Empty(t, ev.Content.Call.Arguments, "arguments come in deltas")

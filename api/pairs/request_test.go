@@ -61,8 +61,7 @@ func checkRequest(t testing.TB, to format, req *api.Request, body []byte) {
 	t.Helper()
 	out, _, err := to.codec.EncodeRequest(req)
 	if err != nil {
-		var unsupported *api.Unsupported
-		if errors.As(err, &unsupported) {
+		if unsupported, ok := errors.AsType[*api.Unsupported](err); ok {
 			require.NotEmpty(t, unsupported.Field)
 			require.NotEmpty(t, unsupported.Why)
 		}

@@ -260,3 +260,15 @@ func TestJSONIsNamed(t *testing.T) {
 	f(api.Gemini, "Name a city in json.", 0)
 	f(api.Chat, "Name a city.", 0)
 }
+
+// The name of a member that nobody knows may hold anything, also what looks like
+// other members.
+func TestNamesOfMembersAreQuoted(t *testing.T) {
+	const body = `{"model":"m","input":"Hi","x\",\"model\":\"other\",\"y":1,"a\nb":2}`
+	req, err := codec.DecodeRequest([]byte(body))
+	require.NoError(t, err)
+	out, _, err := codec.EncodeRequest(req)
+	require.NoError(t, err)
+	require.JSONEq(t, body, string(out))
+	require.NotContains(t, string(out), `"model":"other"`)
+}
