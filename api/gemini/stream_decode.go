@@ -251,7 +251,7 @@ func (d *streamDecoder) whole(c *choiceDecoder, raw []byte, emit func(*api.Event
 	if !json.Valid(raw) {
 		return
 	}
-	reader := new(decoder)
+	reader := &decoder{answers: true}
 	part := reader.part(raw, "part")
 	if reader.err != nil || part.Kind == api.ToolResult {
 		part = api.Part{Kind: api.Opaque, Vendor: api.Google, Raw: raw, Source: api.Gemini}
