@@ -99,6 +99,16 @@ type Request struct {
 	Extra map[string]json.RawMessage
 }
 
+// Repeats tells whether a member of Extra says in the source's words what the rest
+// of the request says as well, so that nothing is lost without it.
+func (r *Request) Repeats(name string) bool {
+	switch name {
+	case "generationConfig.responseSchema", "generationConfig._responseJsonSchema", "generationConfig.responseFormat":
+		return r.Source == Gemini && r.Format != nil
+	}
+	return false
+}
+
 // Role is who speaks in a message.
 type Role string
 

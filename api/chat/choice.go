@@ -91,7 +91,7 @@ func (c *choiceState) read(raw []byte) {
 // said reads a delta, and the probabilities of what it says: they go with its
 // first text.
 func (c *choiceState) said(delta, odds []byte) {
-	if !api.Empty(odds) && odds[0] == '{' && jsonscan.Valid(odds) {
+	if !api.Empty(odds) && odds[0] == '{' && jsonscan.Valid(odds) && jsonscan.Texts(odds) {
 		c.odds = api.JoinLogprobs(c.odds, odds)
 	}
 	c.delta(delta)

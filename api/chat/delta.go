@@ -199,7 +199,9 @@ func (c *choiceState) signText(signature string) {
 func (c *choiceState) annotations(raw []byte) {
 	it := jsonscan.Array(raw)
 	for it.Next() {
-		c.cite(citation(it.Value()))
+		if found := citation(it.Value()); jsonscan.Texts(it.Value()) {
+			c.cite(found)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // messages writes the conversation. What a tool answered has to follow the
@@ -14,6 +15,7 @@ import (
 func (e *requestEncoder) messages() {
 	e.begin("messages", '[')
 	e.schema()
+	start := len(e.b)
 	list := e.req.Messages
 	for len(list) > 0 {
 		n := e.turn(list)
@@ -35,11 +37,29 @@ func (e *requestEncoder) messages() {
 		}
 		list = list[n:]
 	}
+	if len(e.b) == start {
+		e.refuse(e.conversation(), "holds nothing that a chat target could answer")
+	}
 	e.close(']')
 }
 
-// schema tells a model the schema that it could not be bound to.
+// conversation is what the client calls the list of the messages.
+func (e *requestEncoder) conversation() string {
+	if e.req.Source == api.Responses {
+		return "input"
+	}
+	return e.word("messages", "messages", "contents")
+}
+
+// schema tells a model the schema that it could not be bound to, and one that may
+// answer with any object what OpenAI wants it to be told.
 func (e *requestEncoder) schema() {
+	if !e.kin && openai.WantsWord(e.req.Format, e.req.Messages) {
+		e.open()
+		e.text("role", "system")
+		e.text("content", openai.Word)
+		e.close('}')
+	}
 	if f := e.req.Format; f != nil && f.Schema != nil && !e.model.schemas() {
 		e.open()
 		e.text("role", "system")

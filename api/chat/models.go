@@ -1,9 +1,9 @@
 package chat
 
 import (
-	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // The families of models whose servers refuse some of what the format has. They
@@ -70,40 +70,20 @@ func modelOf(name string) model {
 	for _, f := range families {
 		if strings.Contains(m.name, f.word) {
 			m.family = f.family
-			m.version = version(m.name, f.word)
+			m.version = openai.Version(m.name, f.word)
 			return m
 		}
 	}
-	switch {
-	case len(m.name) > 1 && m.name[0] == 'o' && '1' <= m.name[1] && m.name[1] <= '9':
+	switch own := openai.ModelOf(name); own.Family {
+	case openai.Plain:
+		m.family, m.version = plainGPT, own.Version
+	case openai.OSeries:
 		m.family = oSeries
-	case strings.Contains(m.name, "gpt-"):
-		if m.version = version(m.name, "gpt"); m.version >= 50 {
-			m.family = gpt5
-		}
-		if strings.Contains(m.name, "-chat") {
-			m.family = plainGPT
-		}
+	case openai.GPT5:
+		m.family, m.version = gpt5, own.Version
+	case openai.Foreign:
 	}
 	return m
-}
-
-// version is ten times the number after a word: 51 of gpt-5.1-mini, 41 of
-// grok-4-1-fast, 50 of gpt-5-2025-08-07.
-func version(name, word string) (v int) {
-	_, rest, _ := strings.Cut(name, word)
-	numbers := strings.FieldsFunc(rest, func(r rune) bool { return r == '-' || r == '.' || r == ':' })
-	for i, scale := range []int{10, 1} {
-		if i == len(numbers) || len(numbers[i]) > 1 {
-			break
-		}
-		n, err := strconv.Atoi(numbers[i])
-		if err != nil {
-			break
-		}
-		v += n * scale
-	}
-	return v
 }
 
 // openAI tells OpenAI's own models, which know the role developer and `store`.
@@ -135,11 +115,8 @@ func (m model) webSearch() bool { return m.family == unknown || m.resold || m.se
 // https://platform.openai.com/docs/guides/latest-model#gpt-5-2-parameter-compatibility.
 func (m model) sampling(effort string) bool {
 	switch m.family {
-	case oSeries:
-		return false
-	case gpt5:
-		quiet := effort == "none" || effort == "" && m.version <= 52
-		return quiet && m.version > 50 && m.version < 55 && !strings.Contains(m.name, "codex") && !m.pro()
+	case oSeries, gpt5:
+		return openai.ModelOf(m.name).Sampling(effort)
 	case plainGPT:
 		return !m.searches()
 	}
@@ -192,23 +169,19 @@ func (m model) demandsReasoning() bool {
 	return m.family == deepSeek || m.family == kimi && !strings.Contains(m.name, "instruct")
 }
 
-func (m model) pro() bool { return strings.Contains(m.name, "-pro") }
-
-// efforts are the names of efforts, from none to the most.
-var efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
-
 // knownEfforts are the efforts that the model takes, none at all where it has no
 // such member: https://platform.openai.com/docs/api-reference/chat/create#chat-create-reasoning_effort,
 // https://learn.microsoft.com/azure/ai-foundry/openai/how-to/reasoning,
 // https://console.groq.com/docs/reasoning, https://docs.x.ai/docs/guides/reasoning.
 func (m model) knownEfforts() []string {
+	efforts := openai.AllEfforts
 	switch m.family {
 	case plainGPT, mistral, llama:
 		return nil
-	case oSeries, gptOSS:
+	case oSeries, gpt5:
+		return openai.ModelOf(m.name).Efforts()
+	case gptOSS:
 		return efforts[2:5]
-	case gpt5:
-		return m.gpt5Efforts()
 	case qwen:
 		return efforts[:1]
 	case grok:
@@ -230,27 +203,6 @@ func (m model) knownEfforts() []string {
 	return efforts[:5]
 }
 
-func (m model) gpt5Efforts() []string {
-	codex := strings.Contains(m.name, "codex")
-	switch {
-	case m.pro() && m.version == 50:
-		return efforts[4:5]
-	case m.pro():
-		return efforts[3:6]
-	case codex && m.version < 52 && !strings.Contains(m.name, "max"):
-		return efforts[2:5]
-	case codex:
-		return efforts[2:6]
-	case m.version == 50:
-		return efforts[1:5]
-	case m.version == 51:
-		return []string{"none", "low", "medium", "high"}
-	case m.version < 56:
-		return []string{"none", "low", "medium", "high", "xhigh"}
-	}
-	return []string{"none", "low", "medium", "high", "xhigh", "max"}
-}
-
 // effort is the effort to ask the model for, the nearest to the one asked for
 // that it knows. From 5.4 on OpenAI's chat has functions only without thinking,
 // and some of these models have to be told so:
@@ -260,28 +212,8 @@ func (m model) effort(asked string, functions bool) string {
 		return "none"
 	}
 	known := m.knownEfforts()
-	wanted := slices.Index(efforts, asked)
-	if wanted < 0 || len(known) == 0 {
-		return ""
-	}
 	if len(known) == 1 && known[0] == "none" && asked != "none" {
 		return ""
 	}
-	best := known[0]
-	for _, e := range known {
-		if distance(e, wanted) <= distance(best, wanted) {
-			best = e
-		}
-	}
-	return best
-}
-
-// distance is how far an effort is from a wanted one. Not to think at all is far
-// from thinking a little.
-func distance(effort string, wanted int) int {
-	i := slices.Index(efforts, effort)
-	if i == 0 && wanted > 0 {
-		return len(efforts)
-	}
-	return max(i-wanted, wanted-i)
+	return openai.Nearest(known, asked)
 }

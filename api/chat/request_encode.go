@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // EncodeRequest implements api.Codec.
@@ -199,7 +200,7 @@ func (e *requestEncoder) shape() {
 			e.text("name", name)
 			e.some("description", f.Description)
 			e.raw("schema", f.Schema)
-			e.optional("strict", f.Strict)
+			e.optional("strict", e.bound(f))
 			e.close('}')
 		}
 		e.close('}')
@@ -212,6 +213,16 @@ func (e *requestEncoder) shape() {
 	} else {
 		e.drop("verbosity", r.Verbosity != "")
 	}
+}
+
+// bound tells whether the answer's schema binds the model. With Anthropic and
+// Google each does, with OpenAI only one that says so and that it can be strict
+// about.
+func (e *requestEncoder) bound(f *api.Format) *bool {
+	if f.Strict == nil && !e.kin && e.model.openAI() && openai.Strict(f.Schema) {
+		return new(true)
+	}
+	return f.Strict
 }
 
 // effort is the effort to ask for.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/chat"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 var codec chat.Codec
@@ -399,4 +400,59 @@ func FuzzDecodeRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Anthropic's schemas may leave properties out, and Google binds the model to any;
+// OpenAI answers 400 to a schema that it cannot be strict about.
+func TestStrictSchemasOfOtherVendors(t *testing.T) {
+	f := func(source api.API, model, schema string, strict *bool, tool, format string, dropped ...string) {
+		t.Helper()
+		out, lost, err := codec.EncodeRequest(&api.Request{
+			Source: source, Model: model, Messages: []api.Message{{Role: api.RoleUser, Parts: []api.Part{{Kind: api.Text, Text: "Hi"}}}},
+			Tools:  []api.Tool{{Kind: api.FunctionTool, Name: "f", Schema: json.RawMessage(schema), Strict: strict}},
+			Format: &api.Format{Schema: json.RawMessage(schema)},
+		})
+		require.NoError(t, err)
+		require.Equal(t, dropped, lost)
+		require.Equal(t, tool, string(jsonscan.Member(jsonscan.Member(jsonscan.Member(out, "tools")[1:len(jsonscan.Member(out, "tools"))-1], "function"), "strict")))
+		require.Equal(t, format, string(jsonscan.Member(jsonscan.Member(jsonscan.Member(out, "response_format"), "json_schema"), "strict")))
+	}
+	const closed = `{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`
+	const open = `{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}`
+	f(api.Messages, "gpt-4.1", closed, new(true), "true", "true")
+	f(api.Messages, "gpt-4.1", open, new(true), "", "", "tools.f.strict")
+	f(api.Messages, "mistral-large", closed, nil, "", "")
+	f(api.Gemini, "gpt-4.1", closed, new(false), "false", "true")
+	f(api.Responses, "gpt-4.1", open, new(true), "true", "")
+}
+
+// OpenAI refuses an object without a member for its properties.
+func TestSchemasWithoutProperties(t *testing.T) {
+	out, _, err := codec.EncodeRequest(&api.Request{
+		Source: api.Messages, Messages: []api.Message{{Role: api.RoleUser, Parts: []api.Part{{Kind: api.Text, Text: "Hi"}}}},
+		Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Schema: json.RawMessage(`{"type":"object"}`)}},
+	})
+	require.NoError(t, err)
+	require.Contains(t, string(out), `"parameters":{"type":"object","properties":{}}`)
+}
+
+// A list of no messages is refused by every server.
+func TestConversationsOfNothing(t *testing.T) {
+	_, _, err := codec.EncodeRequest(&api.Request{Source: api.Responses})
+	require.EqualError(t, err, "input holds nothing that a chat target could answer")
+	_, _, err = codec.EncodeRequest(&api.Request{Source: api.Gemini, Messages: []api.Message{{Role: api.RoleUser}}})
+	require.EqualError(t, err, "contents holds nothing that a chat target could answer")
+}
+
+// OpenAI refuses to answer with any JSON object unless a message has the word.
+func TestJSONIsNamed(t *testing.T) {
+	f := func(source api.API, text string, want int) {
+		t.Helper()
+		out, _, err := codec.EncodeRequest(&api.Request{Source: source, Format: &api.Format{}, Messages: []api.Message{{Role: api.RoleUser, Parts: []api.Part{{Kind: api.Text, Text: text}}}}})
+		require.NoError(t, err)
+		require.Equal(t, want, strings.Count(string(out), "JSON object"))
+	}
+	f(api.Gemini, "Name a city.", 1)
+	f(api.Gemini, "Name a city in json.", 0)
+	f(api.Chat, "Name a city.", 0)
 }

@@ -66,7 +66,7 @@ func (e *requestEncoder) extra() {
 		case e.native, e.kin && slices.Contains(shared, name):
 			e.raw(name, e.req.Extra[name])
 		default:
-			e.drop(name, true)
+			e.drop(name, !e.req.Repeats(name))
 		}
 	}
 }

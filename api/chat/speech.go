@@ -35,7 +35,9 @@ func (c *choiceState) speech(raw []byte) {
 				c.spoken.data = append(c.spoken.data, piece...)
 			}
 		case "expires_at":
-			c.spoken.expires = kept(s)
+			if jsonscan.Valid(s) && jsonscan.Texts(s) {
+				c.spoken.expires = kept(s)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // noArguments is the schema of a function without any, for servers that demand
@@ -92,12 +93,25 @@ func (e *requestEncoder) tool(t *api.Tool) {
 		if schema == nil && !e.native {
 			schema = json.RawMessage(noArguments)
 		}
+		if !e.native {
+			schema = openai.WithProperties(schema)
+		}
 		e.raw("parameters", schema)
-		e.optional("strict", t.Strict)
+		e.strict(t)
 	}
 	e.close('}')
 	e.cache(t.Cache)
 	e.close('}')
+}
+
+// strict writes whether the schema binds the model. Another vendor's may be one
+// that OpenAI refuses to be strict about.
+func (e *requestEncoder) strict(t *api.Tool) {
+	if t.Strict != nil && *t.Strict && !e.kin && !openai.Strict(t.Schema) {
+		e.drop("tools."+t.Name+".strict", true)
+		return
+	}
+	e.optional("strict", t.Strict)
 }
 
 // cache writes a cache marker where the client itself believes that the target

@@ -135,6 +135,15 @@ func TestSourcesBesideTheChoices(t *testing.T) {
 	require.Len(t, resp.Choices[0].Parts[0].Citations, 1)
 }
 
+// What is passed on as it stands has to be JSON.
+func TestSourcesAndProbabilitiesThatAreNotJSON(t *testing.T) {
+	hears(t, []string{
+		`{"id":"c1","created":7,"model":"m","choices":[{"index":0,"delta":{"content":"x","annotations":[{"type":"url_citation","url_citation":{"url":"\x"}}]},"logprobs":{"content":[{"token":"\x"}]}}]}`,
+		`{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`, `[DONE]`,
+	},
+		`0.0 text`, `0.0 "x"`, `0.0 end`, `finish 0 stop`)
+}
+
 // A spoken answer comes in pieces of base64 and of its transcript.
 func TestSpokenAnswersInPieces(t *testing.T) {
 	var a api.Accumulator

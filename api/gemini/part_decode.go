@@ -52,10 +52,10 @@ func (d *decoder) data(f *fields, marked bool) (part api.Part) {
 		return d.functionResponse(f.object("functionResponse"))
 	case f.has("inlineData"):
 		within = f.object("inlineData")
-		part = inlineData(within)
+		part = d.inlineData(within)
 	case f.has("fileData"):
 		within = f.object("fileData")
-		part = fileData(within)
+		part = d.fileData(within)
 	case f.has("text") || len(f.list) == 0 && marked:
 		return api.Part{Kind: api.Text, Text: f.text("text")}
 	default:
@@ -65,13 +65,19 @@ func (d *decoder) data(f *fields, marked bool) (part api.Part) {
 	return part
 }
 
-func inlineData(f *fields) api.Part {
+func (d *decoder) inlineData(f *fields) api.Part {
 	media := &api.Media{MIME: f.text("mimeType"), Data: f.text("data"), Name: f.text("displayName")}
+	if media.Data == "" && !d.answers {
+		d.fail(f.in("data"), "the content in base64")
+	}
 	return api.Part{Kind: mediaKind(media.MIME), Media: media}
 }
 
-func fileData(f *fields) api.Part {
+func (d *decoder) fileData(f *fields) api.Part {
 	uri := f.text("fileUri")
+	if uri == "" && !d.answers {
+		d.fail(f.in("fileUri"), "the address of a file")
+	}
 	media := &api.Media{MIME: f.text("mimeType"), Name: f.text("displayName")}
 	if ownFile(uri) {
 		media.FileID = uri
@@ -170,9 +176,9 @@ func (d *decoder) functionResponse(f *fields) api.Part {
 		part := d.object(raw, path)
 		switch {
 		case part.has("inlineData"):
-			result.Parts = append(result.Parts, inlineData(part.object("inlineData")))
+			result.Parts = append(result.Parts, d.inlineData(part.object("inlineData")))
 		case part.has("fileData"):
-			result.Parts = append(result.Parts, fileData(part.object("fileData")))
+			result.Parts = append(result.Parts, d.fileData(part.object("fileData")))
 		}
 	})
 	return api.Part{Kind: api.ToolResult, Result: result}

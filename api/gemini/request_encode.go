@@ -168,6 +168,7 @@ func (e *encoder) sends(part *api.Part) bool {
 	case api.Refusal:
 		return part.Text != ""
 	case api.Thinking:
+		e.drop("messages.thinking", part.Vendor != api.Google)
 		return part.Vendor == api.Google
 	case api.Opaque:
 		return part.Source == api.Gemini && len(part.Raw) > 0

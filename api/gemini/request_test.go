@@ -386,3 +386,14 @@ func TestCountTokens(t *testing.T) {
 	require.ErrorContains(t, err, "generateContentRequest.contents: expected an object")
 	require.Equal(t, `{"totalTokens":31}`, string(gemini.EncodeCountTokens(31)))
 }
+
+// A file that is nowhere is refused by every target.
+func TestDecodeFilesOfNothing(t *testing.T) {
+	f := func(part, want string) {
+		t.Helper()
+		_, err := codec.DecodeRequest([]byte(`{"contents":[{"parts":[` + part + `]}]}`))
+		require.EqualError(t, err, want)
+	}
+	f(`{"fileData":{"mimeType":"image/jpeg"}}`, "contents[0].parts[0].fileData.fileUri: expected the address of a file")
+	f(`{"inlineData":{"mimeType":"image/png"}}`, "contents[0].parts[0].inlineData.data: expected the content in base64")
+}

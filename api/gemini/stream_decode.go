@@ -116,6 +116,9 @@ func (d *streamDecoder) fail(raw []byte, emit func(*api.Event)) {
 	if json.Unmarshal(raw, &p) != nil {
 		p.Message = plain(raw)
 	}
+	if p.Message == "" {
+		p.Message = "The provider reports an error in its stream."
+	}
 	d.failed = true
 	status := p.streamStatus()
 	emit(&api.Event{Kind: api.ErrorEvent, Err: &api.Error{Status: status, Code: p.code(status), Message: p.Message}})
@@ -248,7 +251,7 @@ func (d *streamDecoder) whole(c *choiceDecoder, raw []byte, emit func(*api.Event
 	if !json.Valid(raw) {
 		return
 	}
-	reader := new(decoder)
+	reader := &decoder{answers: true}
 	part := reader.part(raw, "part")
 	if reader.err != nil || part.Kind == api.ToolResult {
 		part = api.Part{Kind: api.Opaque, Vendor: api.Google, Raw: raw, Source: api.Gemini}

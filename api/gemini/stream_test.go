@@ -605,3 +605,9 @@ func TestDecodeStreamCutAtEveryByte(t *testing.T) {
 		require.False(t, whole && cut < finish, "cut after %d bytes", cut)
 	}
 }
+
+// An error that does not say what it is gets a sentence all the same.
+func TestDecodeStreamErrorsWithoutAMessage(t *testing.T) {
+	h := listen(t, `{"error":{"code":503}}`)
+	require.Equal(t, "The provider reports an error in its stream.", h.err.Message)
+}

@@ -49,6 +49,9 @@ func source(raw []byte, m *api.Media) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	switch kind {
 	case "base64":
 		m.Data = data
@@ -62,11 +65,20 @@ func source(raw []byte, m *api.Media) error {
 		m.MIME = "text/plain"
 	case "file":
 	default:
-		if err == nil {
-			err = in("type", expected(`"base64", "url", "file", "text" or "content"`))
-		}
+		return in("type", expected(`"base64", "url", "file", "text" or "content"`))
 	}
-	return err
+	return nowhere(kind, m)
+}
+
+// sources are the members that say where a medium is, by the types of sources. No
+// target takes a medium that is nowhere.
+var sources = map[string]string{"base64": "data", "text": "data", "url": "url", "file": "file_id"}
+
+func nowhere(kind string, m *api.Media) error {
+	if name := sources[kind]; name != "" && m.Data+m.Text+m.URL+m.FileID == "" {
+		return in(name, expected("what the source is"))
+	}
+	return nil
 }
 
 // inner calls f for the texts of a document's content.

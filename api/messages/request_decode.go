@@ -2,9 +2,11 @@ package messages
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // DecodeRequest implements api.Codec. What an object of the format says beyond
@@ -16,6 +18,11 @@ func (Codec) DecodeRequest(body []byte) (*api.Request, error) {
 	}
 	if err := members(body, d.member); err != nil {
 		return nil, err
+	}
+	// The scanner leaves the inside of texts unchecked, but some of what is
+	// passed on as it stands has to be JSON.
+	if !jsonscan.Texts(body) {
+		return nil, errors.New("invalid JSON: a text holds a broken escape or a control character")
 	}
 	if !d.asked {
 		return nil, in("messages", expected("a list"))

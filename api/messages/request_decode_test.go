@@ -233,3 +233,17 @@ func TestDecodeRefuses(t *testing.T) {
 	f(`{"messages":[],"thinking":{"type":"much"}}`, "thinking.type: expected")
 	f(`{"messages":[],"output_config":{"format":{"type":"yaml"}}}`, "output_config.format.type: expected")
 }
+
+// What is nowhere is refused by every target, and a broken escape by all of them.
+func TestDecodeSourcesOfNothing(t *testing.T) {
+	f := func(block, want string) {
+		t.Helper()
+		_, err := messages.Codec{}.DecodeRequest([]byte(`{"messages":[{"role":"user","content":[` + block + `]}]}`))
+		require.ErrorContains(t, err, want)
+	}
+	f(`{"type":"image","source":{"type":"base64","media_type":"image/png"}}`, "messages[0].content[0].source.data: expected what the source is")
+	f(`{"type":"image","source":{"type":"url"}}`, "source.url: expected what the source is")
+	f(`{"type":"document","source":{"type":"file"}}`, "source.file_id: expected what the source is")
+	f(`{"type":"document","source":{"type":"text","data":""}}`, "source.data: expected what the source is")
+	f(`{"type":"text","text":"x","cache_control":{"type":"\x"}}`, "invalid JSON")
+}

@@ -265,7 +265,9 @@ var insides = []string{"metadata.", "thinking.", "output_config."}
 func (e *requestEncoder) extra(dst []byte) []byte {
 	for _, name := range slices.Sorted(maps.Keys(e.req.Extra)) {
 		if !e.native {
-			e.drop(name)
+			if !e.req.Repeats(name) {
+				e.drop(name)
+			}
 			continue
 		}
 		if name == "max_tokens" && e.req.MaxTokens > 0 || name == "context_management" && e.unthinking && e.clearsThinking() ||

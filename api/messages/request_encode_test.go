@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -365,4 +366,40 @@ func TestEncodeCacheMarkers(t *testing.T) {
 	got, _ := encode(t, api.Request{Model: "m", Messages: []api.Message{turn(api.RoleSystem, part), turn(api.RoleUser, part)}})
 	require.JSONEq(t, `[{"type":"text","text":"Hi","cache_control":{"type":"ephemeral"}}]`, string(got["system"]))
 	require.JSONEq(t, `[{"role":"user","content":[{"type":"text","text":"Hi","cache_control":{"type":"ephemeral"}}]}]`, string(got["messages"]))
+}
+
+// Anthropic refuses to be strict about a schema that refers to itself, and closes
+// every object, so that one of any members would always be empty.
+func TestSchemasThatBindNobody(t *testing.T) {
+	f := func(schema string, strict bool) {
+		t.Helper()
+		out, dropped, err := messages.Codec{}.EncodeRequest(&api.Request{
+			Source: api.Chat, Model: "claude-sonnet-4-5", Messages: []api.Message{{Role: api.RoleUser, Parts: []api.Part{{Kind: api.Text, Text: "Hi"}}}},
+			Tools:  []api.Tool{{Kind: api.FunctionTool, Name: "f", Schema: json.RawMessage(schema), Strict: new(true)}},
+			Format: &api.Format{Schema: json.RawMessage(schema)},
+		})
+		require.NoError(t, err)
+		require.Equal(t, strict, strings.Contains(string(out), `"strict":true`), "%s", out)
+		require.Equal(t, strict, strings.Contains(string(out), `"output_config"`), "%s", out)
+		require.Equal(t, !strict, strings.Contains(string(out), `plexus_json_output`), "%s", out)
+		require.Equal(t, !strict, slices.Contains(dropped, "strict"))
+	}
+	f(`{"type":"object","properties":{"a":{"$ref":"#/$defs/a"},"b":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"string"}}}`, true)
+	f(`{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"object","properties":{"next":{"$ref":"#/$defs/a"}}}}}`, false)
+	f(`{"type":"object","properties":{"a":{"$ref":"#"}}}`, false)
+	f(`{"type":"object","properties":{"a":{"type":"object"}}}`, false)
+	f(`{"type":"object","properties":{"a":{"type":"array","items":{"type":"object","additionalProperties":{"type":"string"}}}}}`, false)
+	f(`{"type":"object","properties":{"a":{"anyOf":[{"type":"object","additionalProperties":false},{"type":"null"}]}}}`, true)
+}
+
+// Choices among references to choices multiply with each step.
+func TestSchemasThatMultiply(t *testing.T) {
+	branches := strings.TrimSuffix(strings.Repeat(`{"$ref":"#/$defs/a"},`, 50), ",")
+	schema := `{"anyOf":[` + branches + `],"$defs":{"a":{"anyOf":[` + branches + `]}}}`
+	out, _, err := messages.Codec{}.EncodeRequest(&api.Request{
+		Source: api.Chat, Model: "claude-sonnet-4-5", Messages: []api.Message{{Role: api.RoleUser, Parts: []api.Part{{Kind: api.Text, Text: "Hi"}}}},
+		Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Schema: json.RawMessage(schema)}},
+	})
+	require.NoError(t, err)
+	require.True(t, json.Valid(out))
 }

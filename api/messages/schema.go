@@ -68,18 +68,28 @@ func inputSchema(raw json.RawMessage) json.RawMessage {
 	if plain {
 		return raw
 	}
-	list = flatten(list, lookup(list, "$defs"), 0)
+	f := flattener{defs: lookup(list, "$defs"), left: maxBranches}
+	list = f.flatten(list, 0)
 	list = set(list, "type", `"object"`)
 	return objectOf(list)
 }
 
-// maxFlatten bounds references that lead in a circle.
-const maxFlatten = 8
+const (
+	// maxFlatten bounds references that lead in a circle, and maxBranches
+	// choices among such, which multiply with each step.
+	maxFlatten  = 8
+	maxBranches = 1000
+)
+
+type flattener struct {
+	defs []byte
+	left int // branches that may still be looked at
+}
 
 // flatten resolves a reference at the top and merges the choices there: any of
 // their properties may then be given, and only what all of them demand has to.
-func flatten(list []field, defs []byte, depth int) []field {
-	if depth > maxFlatten {
+func (f *flattener) flatten(list []field, depth int) []field {
+	if f.left--; depth > maxFlatten || f.left < 0 {
 		return nil
 	}
 	out := slices.Clone(list)
@@ -88,18 +98,18 @@ func flatten(list []field, defs []byte, depth int) []field {
 		if raw == nil {
 			continue
 		}
-		out = slices.DeleteFunc(out, func(f field) bool { return f.key == key })
+		out = slices.DeleteFunc(out, func(member field) bool { return member.key == key })
 		if key == "$ref" {
 			var ref string
 			_ = text(raw, &ref)
-			target := jsonscan.Member(defs, strings.TrimPrefix(ref, "#/$defs/"))
-			out = mergeBranches(out, [][]field{flatten(fieldsOf(target), defs, depth+1)}, true)
+			target := jsonscan.Member(f.defs, strings.TrimPrefix(ref, "#/$defs/"))
+			out = mergeBranches(out, [][]field{f.flatten(fieldsOf(target), depth+1)}, true)
 			continue
 		}
 		var branches [][]field
 		it := jsonscan.Array(raw)
 		for it.Next() {
-			branches = append(branches, flatten(fieldsOf(it.Value()), defs, depth+1))
+			branches = append(branches, f.flatten(fieldsOf(it.Value()), depth+1))
 		}
 		out = mergeBranches(out, branches, key == "allOf")
 	}

@@ -15,6 +15,9 @@ type block struct {
 	start []byte // an opaque block, or a call's input that came with its start
 	input []byte // the deltas of an opaque block, unquoted
 	more  string // the member of an opaque block to which they belong
+
+	signature string   // of reasoning
+	citations [][]byte // of a text
 }
 
 // keep collects the deltas of an opaque block: the input of a server's tool in
@@ -131,11 +134,11 @@ func (d *streamDecoder) given(raw []byte) {
 		case "text", "thinking":
 			d.text(b, it.Value())
 		case "signature":
-			d.signature(b, it.Value())
+			b.signed(it.Value())
 		case "citations":
 			list := jsonscan.Array(it.Value())
 			for list.Next() {
-				d.citation(b, list.Value())
+				b.cited(list.Value())
 			}
 		}
 	}

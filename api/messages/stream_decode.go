@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -165,22 +166,34 @@ func (d *streamDecoder) text(b *block, literal []byte) {
 	d.send(api.Delta)
 }
 
-func (d *streamDecoder) signature(b *block, raw []byte) {
-	signature, _ := jsonscan.String(raw)
-	if signature == "" || b.kind != api.Thinking {
-		return
+// signed keeps a signature, and cited a source, until their block ends: Anthropic
+// sends the sources of a text before it, and no text may follow what is told of it.
+func (b *block) signed(raw []byte) {
+	if signature, _ := jsonscan.String(raw); b.kind == api.Thinking {
+		b.signature += signature
 	}
-	d.ev.Part, d.ev.Content = b.part, &api.Part{Kind: api.Thinking, Signature: signature, Vendor: vendor}
-	d.send(api.Signature)
 }
 
-func (d *streamDecoder) citation(b *block, raw []byte) {
-	citation, err := citation(raw)
-	if err != nil || b.kind != api.Text {
-		return
+func (b *block) cited(raw []byte) {
+	if b.kind == api.Text {
+		b.citations = append(b.citations, bytes.Clone(raw))
 	}
-	d.ev.Part, d.ev.Citation = b.part, &citation
-	d.send(api.CitationEvent)
+}
+
+// tellTail tells what of a block comes after its text.
+func (d *streamDecoder) tellTail(b *block) {
+	if b.signature != "" {
+		d.ev.Part, d.ev.Content = b.part, &api.Part{Kind: api.Thinking, Signature: b.signature, Vendor: vendor}
+		d.send(api.Signature)
+	}
+	for _, raw := range b.citations {
+		citation, err := citation(raw)
+		if err != nil {
+			continue
+		}
+		d.ev.Part, d.ev.Citation = b.part, &citation
+		d.send(api.CitationEvent)
+	}
 }
 
 // delta adds to a block. One that never started is begun: some imitators leave
@@ -239,9 +252,9 @@ func (d *streamDecoder) piece(b *block, key, value []byte) {
 		}
 		d.text(b, value)
 	case "signature":
-		d.signature(b, value)
+		b.signed(value)
 	case "citation":
-		d.citation(b, value)
+		b.cited(value)
 	}
 }
 
@@ -257,6 +270,7 @@ func (d *streamDecoder) close(i int) {
 	case b.start != nil:
 		d.text(&b, api.Quote(string(b.start)))
 	}
+	d.tellTail(&b)
 	d.ev.Part = b.part
 	d.send(api.PartEnd)
 }

@@ -79,15 +79,15 @@ func (e *requestEncoder) schema(dst []byte, tool *api.Tool) []byte {
 		return dst
 	}
 	schema := inputSchema(tool.Schema)
-	if tool.Strict != nil && *tool.Strict {
-		dst = memberRaw(dst, "input_schema", reduce(schema))
-		if !e.traits.formats() { // models without structured outputs refuse the member
-			e.drop("strict")
-			return dst
-		}
-		return memberRaw(dst, "strict", "true")
+	if tool.Strict == nil || !*tool.Strict {
+		return memberRaw(dst, "input_schema", schema)
 	}
-	return memberRaw(dst, "input_schema", schema)
+	// Models without structured outputs refuse the member.
+	if !e.traits.formats() || !bindable(schema) {
+		e.drop("strict")
+		return memberRaw(dst, "input_schema", schema)
+	}
+	return memberRaw(memberRaw(dst, "input_schema", reduce(schema)), "strict", "true")
 }
 
 func (e *requestEncoder) search(dst []byte, s *api.WebSearch, path string) []byte {
@@ -173,11 +173,10 @@ func (e *requestEncoder) forces() bool {
 }
 
 // forcesFormat tells whether a forced tool stands for the form of the answer: on
-// models without output_config.format, and for an object of any schema, which
-// that one cannot say since it demands additionalProperties: false.
+// models without output_config.format, and for what that one cannot say.
 func (e *requestEncoder) forcesFormat() bool {
 	f := e.req.Format
-	return f != nil && !e.native && (len(f.Schema) == 0 || !e.traits.formats())
+	return f != nil && !e.native && (len(f.Schema) == 0 || !e.traits.formats() || !bindable(f.Schema))
 }
 
 func (e *requestEncoder) formatTool() []byte {

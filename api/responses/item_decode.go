@@ -36,6 +36,9 @@ func decodeItem(raw json.RawMessage, answer bool) (item, error) {
 	if err != nil {
 		return item{}, err
 	}
+	if answer && kind == "message" && role == "" {
+		role = string(api.RoleAssistant) // nobody else answers
+	}
 	switch {
 	case kind == "message", kind == "" && role != "":
 		return decodeMessage(raw, role, id)

@@ -136,6 +136,7 @@ func (e *requestEncoder) said(parts []api.Part) {
 func (e *requestEncoder) thought(parts []api.Part) {
 	last := &parts[len(parts)-1]
 	if last.Vendor != vendor || last.Signature == "" && last.ID == "" {
+		e.drop(true, "messages.thinking")
 		return
 	}
 	e.open('{')

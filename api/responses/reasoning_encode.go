@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // effort is how much to think, in OpenAI's words.
@@ -20,8 +21,21 @@ func effort(req *api.Request) string {
 	return r.Effort
 }
 
-// thinks tells whether the request asks the model to think.
+// effort is the one to ask the model for, the nearest to what was asked for that
+// it knows.
+func (e *requestEncoder) effort() string {
+	asked := effort(e.req)
+	if e.model.Family == openai.Foreign {
+		return asked
+	}
+	return openai.Nearest(e.model.Efforts(), asked)
+}
+
+// thinks tells whether the request asks the model to think, and it can.
 func (e *requestEncoder) thinks() bool {
+	if e.model.Family == openai.Plain {
+		return false
+	}
 	r := e.req.Reasoning
 	if r == nil || r.Effort == "none" {
 		return false
@@ -30,8 +44,13 @@ func (e *requestEncoder) thinks() bool {
 }
 
 func (e *requestEncoder) thinking() {
+	r := e.req.Reasoning
+	if e.model.Family == openai.Plain {
+		e.drop(r != nil && (r.Effort != "none" && effort(e.req) != "" || r.Adaptive || r.Visible), "reasoning")
+		r = nil
+	}
 	var b buffer
-	b.reasoningOptions(e.req)
+	b.reasoningOptions(e.req, r, e.effort())
 	if len(b) > len("{}") {
 		e.raw("reasoning", b)
 	}
@@ -44,17 +63,16 @@ func (e *requestEncoder) thinking() {
 			include = append(include, name)
 		}
 	}
-	r := e.req.Reasoning
 	// Without it a client of another format could not send the reasoning back.
 	add(r != nil && r.Encrypted || e.foreign() && e.thinks(), includeEncrypted)
 	add(e.req.Logprobs, includeLogprobs)
 	e.texts("include", include)
 }
 
-func (b *buffer) reasoningOptions(req *api.Request) {
+func (b *buffer) reasoningOptions(req *api.Request, r *api.Reasoning, effort string) {
 	b.open('{')
-	b.optional("effort", effort(req))
-	if r := req.Reasoning; r != nil {
+	if r != nil {
+		b.optional("effort", effort)
 		summary := r.Summary
 		if summary == "" && r.Visible {
 			summary = "auto"

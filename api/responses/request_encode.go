@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // EncodeRequest implements api.Codec. Requests of other formats ask that nothing
@@ -18,6 +19,9 @@ import (
 // an error instead of being left out.
 func (Codec) EncodeRequest(req *api.Request) (body []byte, dropped []string, err error) {
 	e := &requestEncoder{req: req}
+	if e.foreign() {
+		e.model = openai.ModelOf(req.Model)
+	}
 	if err := e.refuse(); err != nil {
 		return nil, nil, err
 	}
@@ -44,6 +48,7 @@ func (Codec) EncodeRequest(req *api.Request) (body []byte, dropped []string, err
 type requestEncoder struct {
 	buffer
 	req     *api.Request
+	model   openai.Model // nothing is known of it where the client speaks this format
 	dropped []string
 	custom  map[string]bool // the ids of calls of custom tools
 	err     error
@@ -90,6 +95,12 @@ func (e *requestEncoder) refuse() error {
 			Why:   "is not known to the target's API (responses), which cannot end an answer at a text: leave it out",
 		}
 	}
+	if req.Logprobs && !e.model.Sampling(e.effort()) {
+		return &api.Unsupported{
+			Field: words(req.Source, "logprobs", "logprobs", "generationConfig.responseLogprobs"),
+			Why:   "is refused by the target's model, which does not tell probabilities: leave it out",
+		}
+	}
 	for _, name := range []string{"modalities", "responseModalities", "generationConfig.responseModalities"} {
 		var modalities []string
 		_ = json.Unmarshal(req.Extra[name], &modalities)
@@ -119,6 +130,9 @@ func (e *requestEncoder) conversation() {
 		return
 	}
 	e.open('[')
+	if e.req.Source.Vendor() != vendor && openai.WantsWord(e.req.Format, messages) {
+		e.items(api.RoleDeveloper, []api.Part{{Kind: api.Text, Text: openai.Word}})
+	}
 	for i := range messages {
 		e.message(&messages[i])
 	}
@@ -189,7 +203,7 @@ func (e *requestEncoder) sampling() {
 		e.whole("max_output_tokens", n)
 	}
 	// Where other vendors' models think at a temperature, OpenAI's refuse it.
-	refused := req.Source.Vendor() != vendor && e.thinks()
+	refused := !e.model.Sampling(e.effort()) || req.Source.Vendor() != vendor && e.thinks()
 	for _, setting := range []struct {
 		name  string
 		value json.Number
@@ -212,8 +226,15 @@ func (e *requestEncoder) sampling() {
 
 // format writes `text`: the form of the answer, and how long-winded it is.
 func (e *requestEncoder) format() {
+	req := e.req
+	// The others know no verbosity but medium.
+	if e.model.Family == openai.Plain || e.model.Family == openai.OSeries {
+		without := *e.req
+		e.drop(req.Verbosity != "", "verbosity")
+		without.Verbosity, req = "", &without
+	}
 	var b buffer
-	b.textOptions(e.req)
+	b.textOptions(req)
 	if len(b) > len("{}") {
 		e.raw("text", b)
 	}
@@ -235,8 +256,12 @@ func (b *buffer) textOptions(req *api.Request) {
 			b.text("name", name)
 			b.optional("description", f.Description)
 			b.raw("schema", f.Schema)
-			if f.Strict != nil {
+			switch {
+			case f.Strict != nil:
 				b.boolean("strict", *f.Strict)
+			case req.Source.Vendor() != vendor && openai.Strict(f.Schema):
+				// With other vendors each schema binds the model.
+				b.boolean("strict", true)
 			}
 		}
 		b.close('}')
@@ -309,7 +334,7 @@ func (e *requestEncoder) extras() {
 		case e.req.Source == api.Chat && slices.Contains(chatKnowsToo, name):
 			e.raw(name, e.req.Extra[name])
 		default:
-			e.drop(true, name)
+			e.drop(!e.req.Repeats(name), name)
 		}
 	}
 }

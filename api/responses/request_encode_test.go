@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -175,8 +176,8 @@ func TestEncodeTools(t *testing.T) {
 	}
 	g := api.Tool{Kind: api.FunctionTool, Name: "g"}
 	const gTool = `{"type":"function","name":"g","parameters":{"type":"object","properties":{}},"strict":false}`
-	f(api.Request{Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Description: "d", Schema: raw(`{"a":1}`), Strict: new(true), Cache: raw(`{}`)}, g}},
-		`[{"type":"function","name":"f","description":"d","parameters":{"a":1},"strict":true},`+gTool+`]`, "", "cache_control")
+	f(api.Request{Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Description: "d", Schema: raw(`{"a":1,"type":"object","properties":{}}`), Strict: new(true), Cache: raw(`{}`)}, g}},
+		`[{"type":"function","name":"f","description":"d","parameters":{"a":1,"type":"object","properties":{}},"strict":true},`+gTool+`]`, "", "cache_control")
 	f(api.Request{Tools: []api.Tool{{Kind: api.CustomTool, Name: "c", Description: "d", Grammar: raw(`{"type":"text"}`)}}, ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "c"}},
 		`[{"type":"custom","name":"c","description":"d","format":{"type":"text"}}]`, `{"type":"custom","name":"c"}`)
 	f(api.Request{Tools: []api.Tool{{Kind: api.WebSearchTool, Name: "web_search", Search: &api.WebSearch{AllowedDomains: []string{"a"}, BlockedDomains: []string{"b"}, MaxUses: 2, ContextSize: "low", City: "c", Region: "r", Country: "C", Timezone: "t"}}}, ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "web_search"}},
@@ -195,4 +196,79 @@ func TestEncodeTools(t *testing.T) {
 func sum(s string) string {
 	hash := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(hash[:])
+}
+
+// Anthropic's schemas may leave properties out, and Google binds the model to any;
+// OpenAI answers 400 to a schema that it cannot be strict about, and to an object
+// without a member for its properties.
+func TestSchemasOfOtherVendors(t *testing.T) {
+	f := func(source api.API, schema, parameters string, strict bool, format string, dropped ...string) {
+		t.Helper()
+		got, lost := encode(t, api.Request{
+			Source: source, Format: &api.Format{Schema: raw(schema)},
+			Tools: []api.Tool{{Kind: api.FunctionTool, Name: "f", Schema: raw(schema), Strict: new(true)}},
+		})
+		require.Equal(t, dropped, lost)
+		require.JSONEq(t, fmt.Sprintf(`[{"type":"function","name":"f","parameters":%s,"strict":%v}]`, parameters, strict), string(got["tools"]))
+		require.JSONEq(t, `{"format":{"type":"json_schema","name":"answer","schema":`+schema+format+`}}`, string(got["text"]))
+	}
+	const closed = `{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false}`
+	const open = `{"type":"object","properties":{"a":{"type":"string"}}}`
+	f(api.Messages, closed, closed, true, `,"strict":true`)
+	f(api.Messages, open, open, false, ``, "tools.f.strict")
+	f(api.Messages, `{"type":"object"}`, `{"type":"object","properties":{}}`, false, ``, "tools.f.strict")
+	f(api.Chat, open, open, true, ``)
+}
+
+// What OpenAI's models refuse depends on the model, and other formats' clients do
+// not know which one they are asking.
+func TestEncodeForModels(t *testing.T) {
+	f := func(model string, req api.Request, want string, dropped ...string) {
+		t.Helper()
+		req.Model = model
+		got, lost := encode(t, req)
+		require.Equal(t, dropped, lost)
+		for _, name := range []string{"model", "input", "store"} {
+			delete(got, name)
+		}
+		out, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.JSONEq(t, want, string(out))
+	}
+	think := func(effort string) *api.Reasoning { return &api.Reasoning{Effort: effort, Visible: true} }
+	const include = `,"include":["reasoning.encrypted_content"]`
+	f("gpt-4.1", api.Request{Source: api.Messages, Reasoning: think("high"), Temperature: "1"}, `{"temperature":1}`, "reasoning")
+	f("gpt-4.1", api.Request{Source: api.Messages, Reasoning: &api.Reasoning{Effort: "none"}}, `{}`)
+	f("gpt-4.1", api.Request{Verbosity: "low"}, `{}`, "verbosity")
+	f("gpt-5", api.Request{Temperature: "0.5", TopP: "1", Verbosity: "low"}, `{"text":{"verbosity":"low"}}`, "temperature", "top_p")
+	f("gpt-5", api.Request{Source: api.Gemini, Reasoning: &api.Reasoning{Effort: "none"}}, `{"reasoning":{"effort":"minimal"}}`)
+	f("gpt-5.2", api.Request{Temperature: "0.5"}, `{"temperature":0.5}`)
+	f("o3", api.Request{Reasoning: think("minimal")}, `{"reasoning":{"effort":"low","summary":"auto"}`+include+`}`)
+	f("ours", api.Request{Temperature: "0.5", Reasoning: think("minimal")}, `{"temperature":0.5,"reasoning":{"effort":"minimal","summary":"auto"}`+include+`}`)
+	_, _, err := codec.EncodeRequest(&api.Request{Source: api.Chat, Model: "o3", Logprobs: true})
+	require.EqualError(t, err, "logprobs is refused by the target's model, which does not tell probabilities: leave it out")
+}
+
+// OpenAI refuses to answer with any JSON object unless the word is in the input.
+func TestJSONIsNamed(t *testing.T) {
+	f := func(source api.API, text string, want int) {
+		t.Helper()
+		got, _ := encode(t, api.Request{Source: source, Format: &api.Format{}, Messages: []api.Message{turn(api.RoleUser, say(text))}})
+		require.Equal(t, want, strings.Count(string(got["input"]), "JSON object"))
+	}
+	f(api.Gemini, "Name a city.", 1)
+	f(api.Gemini, "Name a city in json.", 0)
+	f(api.Chat, "Name a city.", 0)
+}
+
+// The name of a member that nobody knows may hold anything, also what looks like
+// other members.
+func TestNamesOfMembersAreQuoted(t *testing.T) {
+	const body = `{"model":"m","input":"Hi","x\",\"model\":\"other\",\"y":1,"a\nb":2}`
+	req, err := codec.DecodeRequest([]byte(body))
+	require.NoError(t, err)
+	out, _, err := codec.EncodeRequest(req)
+	require.NoError(t, err)
+	require.JSONEq(t, body, string(out))
+	require.NotContains(t, string(out), `"model":"other"`)
 }

@@ -183,3 +183,10 @@ func TestDecodeError(t *testing.T) {
 	f(502, "bad\xff gateway\n", api.Error{Status: 502, Message: "bad\ufffd gateway"})
 	f(503, ``, api.Error{Status: 503, Message: "Service Unavailable"})
 }
+
+// Some servers do not say who answers.
+func TestAnswersWithoutARole(t *testing.T) {
+	resp, err := codec.DecodeResponse([]byte(`{"id":"r","status":"completed","output":[{"type":"message","content":[{"type":"output_text","text":"x"}]}]}`))
+	require.NoError(t, err)
+	require.Equal(t, "x", resp.Choices[0].Parts[0].Text)
+}

@@ -41,6 +41,7 @@ type wireEvent struct {
 	id              []byte // of the item, without its quotes
 	output, content int    // the indexes; none where they are not said
 	delta           []byte
+	logprobs        []byte // of the delta
 	whole           []byte // a whole text, refusal, input or arguments
 	part            []byte
 	item            []byte
@@ -93,6 +94,8 @@ func (ev *wireEvent) read(data []byte) error {
 			ev.content = index(value)
 		case "delta":
 			ev.delta = value
+		case "logprobs":
+			ev.logprobs = value
 		case "text", "refusal", "arguments", "input":
 			ev.whole = value
 		case "part":

@@ -44,7 +44,7 @@ type streamEncoder struct {
 	item   outputItem
 	part   outputPart
 
-	logprobs   []byte // of the first text
+	logprobs   []byte // of the first text, or of the one that is being told
 	characters int64  // of the texts that have ended
 
 	refused bool
@@ -69,7 +69,7 @@ func (e *streamEncoder) handle(ev *api.Event) {
 	case api.PartStart:
 		e.partStart(ev.Content)
 	case api.Delta:
-		e.delta(ev.Text)
+		e.delta(ev.Text, answerLogprobs(ev.Logprobs))
 	case api.Signature:
 		if ev.Content != nil {
 			e.part.signature += ev.Content.Signature

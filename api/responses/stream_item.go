@@ -208,11 +208,11 @@ func (e *streamEncoder) endCall() {
 		text := api.Quote(unwrap(arguments))
 		p.text = append(p.text[:0], text[1:len(text)-1]...)
 		if len(p.text) > 0 {
-			e.piece(p.text)
+			e.piece(p.text, nil)
 		}
 	case !p.call.Custom && len(p.text) == 0:
 		p.text = append(p.text, "{}"...)
-		e.piece(p.text)
+		e.piece(p.text, nil)
 	}
 	if p.call.Custom {
 		e.begin("response.custom_tool_call_input.done")

@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -55,7 +56,7 @@ func (e *streamEncoder) partStart(content *api.Part) {
 	}
 }
 
-func (e *streamEncoder) delta(raw json.RawMessage) {
+func (e *streamEncoder) delta(raw json.RawMessage, logprobs []byte) {
 	literal := api.Literal(raw)
 	inside := literal[1 : len(literal)-1]
 	if len(inside) == 0 {
@@ -67,13 +68,31 @@ func (e *streamEncoder) delta(raw json.RawMessage) {
 		_, n := measure(inside)
 		e.part.characters += n
 	}
+	if e.part.kind == api.Text {
+		e.odds(logprobs)
+	}
 	if !e.part.wrapped {
-		e.piece(inside)
+		e.piece(inside, logprobs)
 	}
 }
 
+// odds adds the probabilities of a piece to those of its text.
+func (e *streamEncoder) odds(list []byte) {
+	if api.Empty(list) {
+		return
+	}
+	all := buffer(bytes.TrimSuffix(e.logprobs, []byte("]")))
+	if len(all) == 0 {
+		all = buffer{'['}
+	}
+	for it := jsonscan.Array(list); it.Next(); {
+		all.element(it.Value())
+	}
+	e.logprobs = append(all, ']')
+}
+
 // piece tells of a piece of what the part says.
-func (e *streamEncoder) piece(inside []byte) {
+func (e *streamEncoder) piece(inside, logprobs []byte) {
 	var kind string
 	switch e.part.kind {
 	case api.Text:
@@ -93,7 +112,7 @@ func (e *streamEncoder) piece(inside []byte) {
 	e.dst = append(e.dst, e.part.place...)
 	e.dst.inner("delta", inside)
 	if e.part.kind == api.Text {
-		e.dst.raw("logprobs", []byte("[]"))
+		e.dst.rawOr("logprobs", logprobs, "[]")
 	}
 	e.send()
 }
@@ -188,7 +207,7 @@ func (e *streamEncoder) endText() {
 		e.begin("response.output_text.done")
 		e.dst = append(e.dst, e.part.place...)
 		e.dst.inner("text", e.part.text)
-		e.dst.raw("logprobs", []byte("[]"))
+		e.dst.rawOr("logprobs", e.logprobs, "[]")
 	}
 	e.send()
 	e.endPart("response.content_part.done")

@@ -291,3 +291,17 @@ func (s *snapshot) applyPart(t testing.TB, open map[string]bool, kind string, ev
 		require.Equal(t, part[name], ev[name])
 	}
 }
+
+// Probabilities come with the pieces to which they belong, and with their text.
+func TestStreamedLogprobs(t *testing.T) {
+	const a, b = `{"token":"a","logprob":-1e-7,"top_logprobs":[]}`, `{"token":"b","logprob":-2,"top_logprobs":[]}`
+	events, whole := readStream(t, created,
+		`{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"a","logprobs":[`+a+`]}`,
+		`{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"b","logprobs":[`+b+`]}`,
+		completed)
+	require.True(t, whole)
+	require.JSONEq(t, `{"content":[`+a+`,`+b+`],"refusal":null}`, string(accumulate(events).Choices[0].Logprobs))
+	wire := strings.Join(writeStream(t, nil, events...), "\n")
+	require.Contains(t, wire, `"delta":"a","logprobs":[`+a+`]`)
+	require.Contains(t, wire, `"logprobs":[`+a+`,`+b+`],"text":"ab"`)
+}

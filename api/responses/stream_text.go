@@ -2,6 +2,7 @@ package responses
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 	"unicode/utf8"
 
@@ -86,7 +87,18 @@ func (d *streamDecoder) tell(item *inputItem, t *inputText, ev *wireEvent, kind 
 		d.characters += characters
 	}
 	d.ev.Part, d.ev.Text = t.part, literal
+	if kind == api.Text && ev.delta != nil {
+		d.ev.Logprobs = chatLogprobs(ev.logprobs)
+	}
 	d.send(api.Delta)
+}
+
+// chatLogprobs is chat's object for a list of probabilities.
+func chatLogprobs(list []byte) json.RawMessage {
+	if api.Empty(list) || !isArray(list) || !json.Valid(list) {
+		return nil
+	}
+	return append(append([]byte(`{"content":`), list...), `,"refusal":null}`...)
 }
 
 // rest is what a whole text has beyond the bytes of it that were told.

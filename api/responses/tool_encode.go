@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/openai"
 )
 
 // tools writes the list of the tools, and names those that cannot be said.
@@ -52,7 +53,9 @@ func (b *buffer) tool(tool *api.Tool, source api.API) (dropped []string) {
 	}
 	switch tool.Kind {
 	case api.FunctionTool:
-		b.function(tool, source)
+		if !b.function(tool, source) {
+			dropped = append(dropped, "tools."+tool.Name+".strict")
+		}
 	case api.CustomTool:
 		b.open('{')
 		b.text("type", "custom")
@@ -75,25 +78,36 @@ func (b *buffer) tool(tool *api.Tool, source api.API) (dropped []string) {
 
 // function writes a function. It says that it isn't strict where the source's
 // functions are not by default, as here they are:
-// https://platform.openai.com/docs/guides/migrate-to-responses.
-func (b *buffer) function(tool *api.Tool, source api.API) {
+// https://platform.openai.com/docs/guides/migrate-to-responses. It tells whether
+// the function is as strict as it was: another vendor's schema may be one that
+// OpenAI refuses to be strict about.
+func (b *buffer) function(tool *api.Tool, source api.API) (asStrict bool) {
 	b.open('{')
 	b.text("type", "function")
 	b.text("name", tool.Name)
 	b.optional("description", tool.Description)
 	switch {
 	case tool.Schema != nil:
-		b.raw("parameters", tool.Schema)
+		schema := []byte(tool.Schema)
+		if source != api.Responses {
+			schema = openai.WithProperties(schema)
+		}
+		b.raw("parameters", schema)
 	case source != api.Responses:
 		b.raw("parameters", []byte(`{"type":"object","properties":{}}`))
 	}
+	asStrict = true
 	switch {
+	case tool.Strict != nil && *tool.Strict && source.Vendor() != vendor && !openai.Strict(tool.Schema):
+		asStrict = false
+		b.boolean("strict", false)
 	case tool.Strict != nil:
 		b.boolean("strict", *tool.Strict)
 	case source != api.Responses:
 		b.boolean("strict", false)
 	}
 	b.close('}')
+	return asStrict
 }
 
 func (b *buffer) search(s *api.WebSearch) {

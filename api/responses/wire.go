@@ -171,7 +171,7 @@ func (b *buffer) close(bracket byte) { *b = append(*b, bracket) }
 
 func (b *buffer) key(name string) {
 	b.comma()
-	*b = append(append(append(*b, '"'), name...), '"', ':')
+	*b = append(api.AppendQuoted(*b, name), ':')
 }
 
 func (b *buffer) text(name, value string) {
