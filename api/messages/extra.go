@@ -85,7 +85,7 @@ func appendExtra(dst []byte, list map[string]json.RawMessage, p place) []byte {
 		return dst
 	}
 	for _, path := range slices.Sorted(maps.Keys(list)) {
-		if name, ok := p.of(path); ok && jsonscan.Valid(list[path]) {
+		if name, ok := p.of(path); ok && jsonscan.Valid(list[path]) && jsonscan.Texts(list[path]) {
 			dst = append(api.AppendQuoted(element(dst), name), ':')
 			dst = append(dst, list[path]...)
 		}

@@ -188,7 +188,7 @@ func (d *streamDecoder) tellTail(b *block) {
 	}
 	for _, raw := range b.citations {
 		citation, err := citation(raw)
-		if err != nil {
+		if err != nil || !jsonscan.Texts(raw) { // it passes on as it stands
 			continue
 		}
 		d.ev.Part, d.ev.Citation = b.part, &citation

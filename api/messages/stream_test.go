@@ -516,3 +516,14 @@ func TestMadeUpIDs(t *testing.T) {
 	datas := writeStream(t, &api.Request{Model: "m"}, api.Event{Kind: api.Start}, api.Event{Kind: api.End})
 	require.Regexp(t, `"id":"msg_[0-9a-f]{24}"`, datas[0])
 }
+
+// What is passed on as it stands has to be JSON.
+func TestStreamMembersThatAreNotJSON(t *testing.T) {
+	events, whole := readStream(t, startOf, textOf, hello,
+		`{"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"web_search_result_location","url":"u","title":"\x"}}}`,
+		`{"type":"message_delta","delta":{"stop_reason":"end_turn","a":"\x"},"usage":{"output_tokens":9,"b":"\x"}}`, stop)
+	require.True(t, whole)
+	for _, data := range writeStream(t, nil, events...) {
+		require.True(t, json.Valid([]byte(data)), "%s", data)
+	}
+}

@@ -78,7 +78,22 @@ func (c choiceSaid) as(to api.API) choiceSaid {
 	for _, call := range c.calls {
 		out.calls = append(out.calls, call.as(to))
 	}
+	slices.SortStableFunc(out.calls, nameless)
 	return out
+}
+
+// nameless puts calls of no tool after the others: a decoder waits for their names
+// as long as it can.
+func nameless(a, b callSaid) int {
+	switch {
+	case a.name != "" && b.name != "":
+		return 0
+	case a.name != "":
+		return -1
+	case b.name != "":
+		return 1
+	}
+	return strings.Compare(a.arguments, b.arguments)
 }
 
 func letters(s string) string {
