@@ -96,15 +96,19 @@ func quoteOrNull(s string) []byte {
 	return quote(s)
 }
 
+// ResponsesCode is the code of the error in Responses, which always has one.
+func (e *Error) ResponsesCode() string {
+	if e.Code != "" {
+		return e.Code
+	}
+	return openAIType(e.Status)
+}
+
 // responsesError is the `error` event of a Responses stream. The reference has
 // it flat, https://platform.openai.com/docs/api-reference/responses-streaming/error,
 // but OpenAI's SDKs throw only where an `error` member stands, so it has both.
 func responsesError(e Error, sequence int64) []byte {
-	code := e.Code
-	if code == "" {
-		code = openAIType(e.Status)
-	}
-	out := append([]byte(`{"type":"error","code":`), quote(code)...)
+	out := append([]byte(`{"type":"error","code":`), quote(e.ResponsesCode())...)
 	out = append(append(out, `,"message":`...), quote(e.Message)...)
 	out = append(append(out, `,"param":`...), quoteOrNull(e.Param)...)
 	out = append(out, `,"sequence_number":`...)

@@ -80,6 +80,7 @@ func (e *ends) judge(format string, data []byte) {
 		}
 	case failed, kind == "error":
 		e.failure++
+	case kind == "response.failed" && e.failure == 1: // OpenAI says it twice
 	case kind == "message_stop", kind == "response.completed", kind == "response.incomplete", kind == "response.failed":
 		e.success++
 	}

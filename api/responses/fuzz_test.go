@@ -147,8 +147,12 @@ func FuzzStream(f *testing.F) {
 			var ev struct{ Type string }
 			require.NoError(t, json.Unmarshal([]byte(data), &ev))
 			switch ev.Type {
-			case "response.completed", "response.incomplete", "response.failed", "error":
+			case "response.completed", "response.incomplete", "response.failed":
 				terminals++
+			case "error":
+				if len(datas) == 1 || !strings.Contains(datas[len(datas)-1], `"response.failed"`) {
+					terminals++ // else the response is told of as well
+				}
 			}
 		}
 		over := whole || events[len(events)-1].Kind == api.ErrorEvent

@@ -102,12 +102,18 @@ const null = "null"
 func (e *streamEncoder) ending(status, reason string) {
 	b := &e.dst
 	b.key("error")
-	if status == "failed" {
+	switch {
+	case e.failure != nil:
+		b.open('{')
+		b.text("code", e.failure.ResponsesCode())
+		b.text("message", e.failure.Message)
+		b.close('}')
+	case status == "failed":
 		b.open('{')
 		b.text("code", "server_error")
 		b.text("message", "The model called a tool in a way that could not be understood.")
 		b.close('}')
-	} else {
+	default:
 		*b = append(*b, null...)
 	}
 	b.key("incomplete_details")

@@ -50,6 +50,7 @@ type streamEncoder struct {
 	refused bool
 	finish  api.Finish
 	usage   api.Usage
+	failure *api.Error // that ended the stream
 }
 
 // Encode implements api.StreamEncoder.
@@ -129,13 +130,28 @@ func (e *streamEncoder) start(ev *api.Event) {
 	}
 }
 
-// fail ends the stream with an error, and says nothing that looks like success.
+// fail ends the stream with an error, and says nothing that looks like success. As
+// OpenAI does, it says so twice: its SDKs throw at the first event, and those who
+// follow the response's state, as Codex does, read the second. A stream that has
+// not begun has no response to tell of.
 func (e *streamEncoder) fail(err *api.Error) {
 	e.done = true
 	if err == nil {
 		err = &api.Error{Status: http.StatusBadGateway, Message: "The provider's stream failed. Try again."}
 	}
+	e.failure = err
+	if e.started {
+		e.closeItem()
+	}
 	e.dst = append(e.dst, api.Responses.ErrorEvent(*err, e.sequence)...)
+	if !e.started {
+		return
+	}
+	e.sequence++
+	e.begin("response.failed")
+	e.dst.key("response")
+	e.response("failed", "")
+	e.send()
 }
 
 // end tells the whole response.

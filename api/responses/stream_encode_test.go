@@ -149,14 +149,20 @@ func TestEncodeStreamEndsWithAnError(t *testing.T) {
 		events = append(events, api.Event{Kind: api.ErrorEvent, Err: &api.Error{Status: 503, Message: "Busy"}}, over(), finished(api.FinishStop))
 		datas := writeStream(t, nil, events...)
 		ordered(t, datas)
-		require.Equal(t, `{"type":"error","code":"server_error","message":"Busy","param":null,"sequence_number":`+sequence+`,"error":{"message":"Busy","type":"server_error","param":null,"code":null}}`, datas[len(datas)-1])
 		read, whole := readStream(t, datas...)
 		require.False(t, whole)
 		require.Equal(t, "Busy", read[len(read)-1].Err.Message)
+		if sequence != "0" { // as OpenAI does it: the response is told of, too
+			failed := datas[len(datas)-1]
+			require.Contains(t, failed, `{"type":"response.failed","sequence_number":`)
+			require.Contains(t, failed, `"status":"failed","background":false,"error":{"code":"server_error","message":"Busy"}`)
+			datas = datas[:len(datas)-1]
+		}
+		require.Equal(t, `{"type":"error","code":"server_error","message":"Busy","param":null,"sequence_number":`+sequence+`,"error":{"message":"Busy","type":"server_error","param":null,"code":null}}`, datas[len(datas)-1])
 	}
 	f("0")
 	f("2", start())
-	f("11", start(), begin(0, say("")), piece(0, "Hi"), begin(1, say("")), piece(1, "waiting"))
+	f("12", start(), begin(0, say("")), piece(0, "Hi"), begin(1, say("")), piece(1, "waiting"))
 
 	datas := writeStream(t, nil, start(), api.Event{Kind: api.ErrorEvent})
 	require.Contains(t, datas[2], "The provider's stream failed.")

@@ -70,7 +70,10 @@ func (e *streamEncoder) closeItem() {
 		return
 	}
 	status, _ := statusFor(e.finish, e.refused)
-	if status != "incomplete" {
+	switch {
+	case e.failure != nil:
+		status = "incomplete"
+	case status != "incomplete":
 		status = "completed"
 	}
 	var b buffer
