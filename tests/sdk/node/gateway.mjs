@@ -30,11 +30,12 @@ export function gateway() {
   before(async () => {
     if (!binary) return;
     home = await mkdtemp(join(tmpdir(), 'plexus-sdk-'));
-    const [port, red, blue] = await freePorts(3);
+    const [port, red, blue, green] = await freePorts(4);
     process = await run({
       GATEWAY_PORT: port,
       RED_PORT: red,
       BLUE_PORT: blue,
+      GREEN_PORT: green,
       CLIENT_KEY: apiKey,
       PROVIDER_KEY: 'provider-secret',
       // Caddy must not find or leave anything in the user's home.
