@@ -266,7 +266,11 @@ func toolResult(c *cell, stream bool, tools []string) {
 }
 
 func resultWithImage(c *cell) {
-	c.says(c.afterCalls(question{tools: weather}, func(r *result) { r.image = true }))
+	c.says(c.afterCalls(question{tools: weather}, func(r *result) {
+		r.image = true
+		// Chat has it in a message of the user's, which the mock takes for a new question.
+		c.does(`{"tool_calls":false}`)
+	}))
 	c.sent("The result of get_weather.", at{
 		chatAPI: "messages.2.content", responsesAPI: "input.2.output", messagesAPI: "messages.2.content.0.content", geminiAPI: "contents.2.parts.0.functionResponse.response",
 	})
