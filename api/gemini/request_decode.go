@@ -81,28 +81,12 @@ func (d *decoder) content(req *api.Request, raw json.RawMessage, path string) {
 		}
 		first = false
 		last := &req.Messages[len(req.Messages)-1]
-		last.Parts = joinThoughts(last.Parts, &part)
 		last.Parts = append(last.Parts, part)
 	})
-}
-
-// joinThoughts gives reasoning that another vendor has signed its text back,
-// which a client that was sent it in a stream may return in the pieces that it
-// got, the signature behind them. Their vendor refuses a signature without it.
-func joinThoughts(parts []api.Part, signed *api.Part) []api.Part {
-	if signed.Kind != api.Thinking || signed.Text != "" || signed.Signature == "" || signed.Vendor == api.Google || signed.Redacted {
-		return parts
+	if !first && d.model {
+		last := &req.Messages[len(req.Messages)-1]
+		last.Parts = joinPieces(last.Parts)
 	}
-	from := len(parts)
-	for from > 0 && parts[from-1].Kind == api.Thinking && parts[from-1].Signature == "" && parts[from-1].Raw == nil {
-		from--
-	}
-	var text strings.Builder
-	for i := range parts[from:] {
-		text.WriteString(parts[from+i].Text)
-	}
-	signed.Text = text.String()
-	return parts[:from]
 }
 
 func (d *decoder) role(f *fields) api.Role {

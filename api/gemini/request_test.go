@@ -314,8 +314,8 @@ func asJSON(t *testing.T, v any) string {
 }
 
 // A client returns streamed reasoning in the pieces that it got, the signature
-// behind them; another vendor's refuses it without its text.
-func TestStreamedReasoningKeepsItsText(t *testing.T) {
+// behind them, which another vendor refuses without the text.
+func TestStreamedPiecesAreJoined(t *testing.T) {
 	req := &api.Request{Model: "m"}
 	encoder := codec.NewStreamEncoder(req)
 	var stream []byte
@@ -348,6 +348,16 @@ func TestStreamedReasoningKeepsItsText(t *testing.T) {
 	for i := range got.Messages {
 		require.Equal(t, api.Part{Kind: api.Thinking, Text: "hm", Signature: "s", Vendor: api.Anthropic}, got.Messages[i].Parts[0])
 	}
+
+	// So it is with a text, which Google itself gets back in its pieces.
+	const pieces = `{"text":"a"},{"text":" "},{"text":"b"}`
+	got = decode(t, `{"contents":[{"role":"model","parts":[`+pieces+`,{"functionCall":{"name":"f","args":{}}},{"text":"c"}]},{"role":"user","parts":[`+pieces+`]}]}`)
+	require.Len(t, got.Messages[0].Parts, 3)
+	require.Equal(t, "a b", got.Messages[0].Parts[0].Text)
+	require.Len(t, got.Messages[1].Parts, 3, "what the user says is as the client has it")
+	body, _, err := codec.EncodeRequest(got)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"role":"model","parts":[`+pieces+`,`)
 
 	// Google takes its own back as it gave them.
 	got = decode(t, `{"contents":[{"role":"model","parts":[{"text":"h","thought":true},{"text":"","thought":true,"thoughtSignature":"AA=="}]}]}`)
