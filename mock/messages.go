@@ -151,6 +151,8 @@ func (m *messages) reason(w *wire) {
 		reason = "tool_use"
 	case endSequence:
 		reason = "stop_sequence"
+	case endFilter:
+		reason = "refusal"
 	case endStop:
 	}
 	w.raw(`"stop_reason":"`).raw(reason).raw(`","stop_sequence":`).strOrNull(m.stop)
