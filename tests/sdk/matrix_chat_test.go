@@ -102,8 +102,11 @@ func chatOptions(params *openai.ChatCompletionNewParams, q *question) {
 	if q.limit > 0 {
 		params.MaxCompletionTokens = openai.Int(q.limit)
 	}
-	if q.sampling {
-		params.Temperature, params.TopP = openai.Float(0.5), openai.Float(0.75)
+	if q.temperature != 0 {
+		params.Temperature = openai.Float(q.temperature)
+	}
+	if q.topP != 0 {
+		params.TopP = openai.Float(q.topP)
 	}
 	if q.n > 0 {
 		params.N = openai.Int(q.n)
@@ -130,8 +133,11 @@ func chatReply(res *openai.ChatCompletion, said string) *reply {
 			continue
 		}
 		r.text, r.finish = choice.Message.Content, choice.FinishReason
-		if r.finish == "tool_calls" {
+		switch r.finish {
+		case "tool_calls":
 			r.finish = "calls"
+		case "content_filter":
+			r.finish = "filter"
 		}
 		for _, c := range choice.Message.ToolCalls {
 			r.calls = append(r.calls, call{c.ID, c.Function.Name, c.Function.Arguments})
@@ -146,13 +152,16 @@ func chatStreamed(stream *ssestream.Stream[openai.ChatCompletionChunk]) (*reply,
 	defer stream.Close()
 	var acc openai.ChatCompletionAccumulator
 	var details []json.RawMessage
-	reasoning := ""
+	reasoning, pieces := "", 0
 	signatures := map[int64]json.RawMessage{}
 	for stream.Next() {
 		chunk := stream.Current()
 		acc.AddChunk(chunk)
 		for _, choice := range chunk.Choices {
 			delta := choice.Delta.RawJSON()
+			if choice.Delta.Content != "" {
+				pieces++
+			}
 			reasoning += gjson.Get(delta, "reasoning_content").String()
 			for _, detail := range gjson.Get(delta, "reasoning_details").Array() {
 				details = append(details, json.RawMessage(detail.Raw))
@@ -183,7 +192,24 @@ func chatStreamed(stream *ssestream.Stream[openai.ChatCompletionChunk]) (*reply,
 		message["tool_calls"] = calls
 	}
 	said, err := json.Marshal(message)
-	return chatReply(&acc.ChatCompletion, string(said)), errors.Join(stream.Err(), err)
+	r := chatReply(&acc.ChatCompletion, string(said))
+	r.pieces = pieces
+	return r, errors.Join(stream.Err(), err)
+}
+
+func (a chatAsker) embed(ctx context.Context, model string, size int, texts ...string) (vectors [][]float64, err error) {
+	params := openai.EmbeddingNewParams{Model: model, Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: texts}}
+	if size > 0 {
+		params.Dimensions = openai.Int(int64(size))
+	}
+	res, err := a.client.Embeddings.New(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range res.Data {
+		vectors = append(vectors, one.Embedding)
+	}
+	return vectors, nil
 }
 
 func (chatAsker) problem(err error) (problem, bool) { return openAIProblem(err) }

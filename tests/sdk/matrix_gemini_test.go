@@ -131,8 +131,11 @@ func geminiConfig(q *question) *genai.GenerateContentConfig {
 	if q.stop != "" {
 		config.StopSequences = []string{q.stop}
 	}
-	if q.sampling {
-		config.Temperature, config.TopP = genai.Ptr[float32](0.5), genai.Ptr[float32](0.75)
+	if q.temperature != 0 {
+		config.Temperature = genai.Ptr(float32(q.temperature))
+	}
+	if q.topP != 0 {
+		config.TopP = genai.Ptr(float32(q.topP))
 	}
 	return config
 }
@@ -158,6 +161,8 @@ func (r *reply) addGemini(res *genai.GenerateContentResponse) {
 			r.finish = "stop"
 		case genai.FinishReasonMaxTokens:
 			r.finish = "length"
+		case genai.FinishReasonSafety, genai.FinishReasonProhibitedContent:
+			r.finish = "filter"
 		default:
 			r.finish = string(candidate.FinishReason)
 		}
@@ -191,8 +196,34 @@ func (r *reply) addGeminiParts(parts []*genai.Part) {
 		default:
 			r.text += part.Text
 			r.texts[0] += part.Text
+			if part.Text != "" {
+				r.pieces++
+			}
 		}
 	}
+}
+
+func (a geminiAsker) embed(ctx context.Context, model string, size int, texts ...string) (vectors [][]float64, err error) {
+	var contents []*genai.Content
+	for _, text := range texts {
+		contents = append(contents, genai.NewContentFromText(text, genai.RoleUser))
+	}
+	config := &genai.EmbedContentConfig{}
+	if size > 0 {
+		config.OutputDimensionality = genai.Ptr(int32(size))
+	}
+	res, err := a.client.Models.EmbedContent(ctx, model, contents, config)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range res.Embeddings {
+		vector := make([]float64, len(one.Values))
+		for i, value := range one.Values {
+			vector[i] = float64(value)
+		}
+		vectors = append(vectors, vector)
+	}
+	return vectors, nil
 }
 
 func (geminiAsker) problem(err error) (problem, bool) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
+	"github.com/anthropics/anthropic-sdk-go/packages/ssestream"
 	"github.com/tidwall/gjson"
 )
 
@@ -47,12 +48,28 @@ func (a messagesAsker) ask(ctx context.Context, model string, q *question) (*rep
 		}
 		return messagesReply(m), nil
 	}
-	m, err := messageStream(a.client.Messages.NewStreaming(ctx, params))
-	r := messagesReply(&m)
-	if err == nil && r.finish == "" {
-		err = errors.New("the stream has no stop reason")
+	return messagesStreamed(a.client.Messages.NewStreaming(ctx, params))
+}
+
+func messagesStreamed(stream *ssestream.Stream[anthropic.MessageStreamEventUnion]) (*reply, error) {
+	defer stream.Close()
+	var m anthropic.Message
+	pieces := 0
+	for stream.Next() {
+		ev := stream.Current()
+		if err := m.Accumulate(ev); err != nil {
+			return messagesReply(&m), err
+		}
+		if ev.Delta.Type == "text_delta" {
+			pieces++
+		}
 	}
-	return r, err
+	r := messagesReply(&m)
+	r.pieces = pieces
+	if stream.Err() == nil && r.finish == "" {
+		return r, errors.New("the stream has no stop reason")
+	}
+	return r, stream.Err()
 }
 
 func messagesTurn(t *turn) []anthropic.MessageParam {
@@ -105,8 +122,11 @@ func messagesOptions(params *anthropic.MessageNewParams, q *question) {
 	if q.limit > 0 {
 		params.MaxTokens = q.limit
 	}
-	if q.sampling {
-		params.Temperature, params.TopP = anthropic.Float(0.5), anthropic.Float(0.75)
+	if q.temperature != 0 {
+		params.Temperature = anthropic.Float(q.temperature)
+	}
+	if q.topP != 0 {
+		params.TopP = anthropic.Float(q.topP)
 	}
 	if q.user != "" {
 		params.Metadata.UserID = anthropic.String(q.user)
@@ -117,6 +137,7 @@ func messagesOptions(params *anthropic.MessageNewParams, q *question) {
 var messagesFinish = map[anthropic.StopReason]string{
 	anthropic.StopReasonEndTurn: "stop", anthropic.StopReasonStopSequence: "stop",
 	anthropic.StopReasonMaxTokens: "length", anthropic.StopReasonToolUse: "calls",
+	anthropic.StopReasonRefusal: "filter",
 }
 
 func messagesReply(m *anthropic.Message) *reply {

@@ -116,8 +116,11 @@ func responsesOptions(params *responses.ResponseNewParams, q *question) {
 	if q.limit > 0 {
 		params.MaxOutputTokens = openai.Int(q.limit)
 	}
-	if q.sampling {
-		params.Temperature, params.TopP = openai.Float(0.5), openai.Float(0.75)
+	if q.temperature != 0 {
+		params.Temperature = openai.Float(q.temperature)
+	}
+	if q.topP != 0 {
+		params.TopP = openai.Float(q.topP)
 	}
 	if q.user != "" {
 		params.User = openai.String(q.user)
@@ -143,8 +146,11 @@ func responsesReply(res *responses.Response) *reply {
 	if res.Status != responses.ResponseStatusCompleted {
 		r.finish = string(res.Status)
 	}
-	if res.IncompleteDetails.Reason == "max_output_tokens" {
+	switch res.IncompleteDetails.Reason {
+	case "max_output_tokens":
 		r.finish = "length"
+	case "content_filter":
+		r.finish = "filter"
 	}
 	u := res.Usage
 	r.usage = usage{u.InputTokens, u.InputTokensDetails.CachedTokens, u.OutputTokens, u.OutputTokensDetails.ReasoningTokens}
@@ -165,6 +171,7 @@ func responsesStreamed(stream *ssestream.Stream[responses.ResponseStreamEventUni
 		switch ev.Type {
 		case "response.output_text.delta":
 			pieces.text += ev.Delta
+			pieces.pieces++
 		case "response.reasoning_summary_text.delta":
 			pieces.reasoning += ev.Delta
 		case "response.function_call_arguments.delta":
@@ -192,6 +199,7 @@ func responsesStreamed(stream *ssestream.Stream[responses.ResponseStreamEventUni
 			return pieces, errors.New("the stream's pieces differ from its last event in a call: " + c.arguments)
 		}
 	}
+	final.pieces = pieces.pieces
 	return final, nil
 }
 
