@@ -121,6 +121,7 @@ var features = []feature{
 	{"reasoning sent back", func(c *cell) { reasoningBack(c, false) }},
 	{"reasoning sent back, streamed", func(c *cell) { reasoningBack(c, true) }},
 	{"reasoning of another vendor", foreignReasoning},
+	{"reasoning that nobody signed", unsignedReasoning},
 	{"reasoning tokens", reasoningTokens},
 	{"cached tokens", func(c *cell) { cachedTokens(c, false) }},
 	{"cached tokens, streamed", func(c *cell) { cachedTokens(c, true) }},
@@ -394,6 +395,26 @@ func foreignReasoning(c *cell) {
 	require.NotContains(c, body, sealed, "another vendor's signature")
 	require.NotContains(c, body, base64.StdEncoding.EncodeToString([]byte("plexus:")))
 	require.NotContains(c, body, "plexus:")
+	texts, _, _ := resultPaths(0)
+	c.sent("The result of get_weather.", texts)
+}
+
+// unsignedReasoning goes on with what a target said that has no signatures.
+func unsignedReasoning(c *cell) {
+	own := c.target
+	c.does(`{"reasoning":true}`)
+	c.target, c.provider = chatAPI, chatAPI
+	first := c.ask(question{reasoning: true, tools: weather})
+	c.target, c.provider = own, own
+	require.Equal(c, thoughts, first.reasoning)
+	q := question{tools: weather, earlier: []turn{{prompt: c.prompt, said: first.said}}, resumes: true}
+	q.earlier[0].results = []result{{call: first.calls[0], text: "The result of get_weather."}}
+	c.does(`{}`)
+	c.says(c.ask(q))
+	body := c.received().Body
+	require.NotContains(c, body, "plexus:")
+	require.False(c, gjson.Get(body, `input.#(type=="reasoning")`).Exists(), "an item that OpenAI does not know: %s", body)
+	c.sent(thoughts, at{chatAPI: "messages.1.reasoning_content"})
 	texts, _, _ := resultPaths(0)
 	c.sent("The result of get_weather.", texts)
 }
