@@ -619,3 +619,19 @@ func TestAbleButCooling(t *testing.T) {
 	require.Equal(t, 503, got.status, got.body)
 	require.NotEmpty(t, got.header.Get("Retry-After"))
 }
+
+// Chat has no signatures, but its clients may send back what they got of others.
+func TestForeignSignaturesAreNotRelayedToChat(t *testing.T) {
+	p := newProvider(t, streams(chatRole, chatHello, chatStop, chatDone))
+	url := apis(t, "", api.Chat, p)
+	const ask = `{"model":"%s","stream":true,"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"Hi"%s},{"role":"user","content":"more"}]}`
+	foreign := `,"reasoning_details":[{"type":"reasoning.text","text":"so","signature":"` + api.Seal(api.Anthropic, "abc") + `","index":0}]`
+	got := post(t, url+"/v1/chat/completions", fmt.Sprintf(ask, "fast", foreign))
+	require.Equal(t, 200, got.status, got.body)
+	require.NotContains(t, p.last(t).body, "plexus:")
+	require.NotContains(t, p.last(t).body, "abc")
+	require.NotContains(t, got.body, "usage", "the client has not asked for it")
+	own := `,"reasoning_details":[{"type":"reasoning.text","text":"so","signature":"abc","index":0}]`
+	post(t, url+"/v1/chat/completions", fmt.Sprintf(ask, "fast", own))
+	require.Contains(t, p.last(t).body, own, "what is the provider's own passes byte by byte")
+}

@@ -141,7 +141,7 @@ func (x *exchange) foreign(t *Target, a api.API) bool {
 	switch {
 	case a == api.Gemini && x.op.verb == verbGenerate:
 		found = gemini.Foreign(t.Model, x.req.body)
-	case a == api.Messages, a == api.Responses && x.op.verb == verbGenerate:
+	case a == api.Messages, a == api.Responses && x.op.verb == verbGenerate, a == api.Chat:
 		found = api.HasSeal(x.req.body)
 	}
 	if !found {

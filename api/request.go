@@ -109,6 +109,14 @@ func (r *Request) Repeats(name string) bool {
 	return false
 }
 
+// ShowsReasoning tells whether the client wants to see the reasoning. Chat has no
+// word for that: its clients show what comes of it, as of the many servers that
+// send it unasked.
+func (r *Request) ShowsReasoning() bool {
+	t := r.Reasoning
+	return t != nil && (t.Visible || r.Source == Chat && t.Effort != "none")
+}
+
 // Role is who speaks in a message.
 type Role string
 

@@ -55,6 +55,7 @@ const (
 	endSequence
 	endLength
 	endTools
+	endFilter
 )
 
 // answer is what the mock says, whatever the API.
@@ -104,12 +105,18 @@ func (x *exchange) compose(q *ask) *answer {
 		a.thoughts = pieces(reasoningWords(), int(defaultWords))
 	}
 	if x.calls(q) {
-		a.end = endTools
 		a.calls = x.makeCalls(q)
+		if x.opts.Preamble {
+			a.text = x.words(q, a)
+		}
+		a.end, a.stop = endTools, ""
 		return a
 	}
 	a.text = x.words(q, a)
 	a.shorten(q.limit)
+	if x.opts.Filtered {
+		a.end, a.stop = endFilter, ""
+	}
 	return a
 }
 

@@ -69,6 +69,12 @@ type Behaviour struct {
 	// than one. Default: `1`.
 	ParallelCalls int `json:"parallel_calls,omitempty"`
 
+	// Whether an answer that calls tools says its text first. Default: `false`.
+	Preamble bool `json:"preamble,omitempty"`
+
+	// Whether the provider's filter ends the answer. Default: `false`.
+	Filtered bool `json:"filtered,omitempty"`
+
 	// How the answer fails:
 	//
 	//   - `status`: an error in the API's shape with the given `status`

@@ -44,6 +44,8 @@ func parseCaddyfile(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    call           <tool>
 //	    arguments      <json>
 //	    parallel_calls <calls>
+//	    preamble       [on|off]
+//	    filtered       [on|off]
 //	    crlf           [on|off]
 //	    no_done        [on|off]
 //

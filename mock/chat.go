@@ -134,7 +134,7 @@ func (c *chat) whole() []byte {
 
 func (c *chat) message(w *wire) {
 	w.raw(`{"role":"assistant","content":`)
-	if len(c.calls) > 0 {
+	if len(c.calls) > 0 && len(c.text) == 0 {
 		w.raw(`null`)
 	} else {
 		w.str(c.fullText())
@@ -173,6 +173,8 @@ func (c *chat) reason() string {
 		return "length"
 	case endTools:
 		return "tool_calls"
+	case endFilter:
+		return "content_filter"
 	case endStop, endSequence:
 	}
 	return "stop"

@@ -233,10 +233,14 @@ func (g *generate) callPart(w *wire, i int) {
 }
 
 func (g *generate) reason() string {
-	if g.end == endLength {
+	switch g.end {
+	case endLength:
 		return "MAX_TOKENS"
+	case endFilter:
+		return "SAFETY"
+	default:
+		return "STOP"
 	}
-	return "STOP"
 }
 
 // tail writes the members after the candidates. Gemini counts thoughts apart

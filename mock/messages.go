@@ -137,7 +137,7 @@ func (m *messages) whole() []byte {
 	w.raw(`],`)
 	m.reason(&w)
 	w.raw(`,"usage":`)
-	m.count(&w, m.output(), true)
+	m.count(&w, m.output(), len(m.thoughts), true)
 	return w.raw(`}`).buf
 }
 
@@ -151,19 +151,24 @@ func (m *messages) reason(w *wire) {
 		reason = "tool_use"
 	case endSequence:
 		reason = "stop_sequence"
+	case endFilter:
+		reason = "refusal"
 	case endStop:
 	}
 	w.raw(`"stop_reason":"`).raw(reason).raw(`","stop_sequence":`).strOrNull(m.stop)
 }
 
 // count writes the usage: Anthropic's input tokens leave out the cached ones.
-func (m *messages) count(w *wire, output int, full bool) {
+func (m *messages) count(w *wire, output, thinking int, full bool) {
 	w.raw(`{"input_tokens":`).num(m.input - m.cached).raw(`,"cache_creation_input_tokens":0,"cache_read_input_tokens":`)
 	w.num(m.cached)
 	if full {
 		w.raw(`,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0}`)
 	}
 	w.raw(`,"output_tokens":`).num(output)
+	if thinking > 0 {
+		w.raw(`,"output_tokens_details":{"thinking_tokens":`).num(thinking).raw(`}`)
+	}
 	if full {
 		w.raw(`,"service_tier":"standard"`)
 	}
@@ -179,7 +184,7 @@ func (m *messages) event(w *wire, name string) *wire {
 func (m *messages) open(w *wire) {
 	m.event(w, "message_start").raw(`,"message":`)
 	m.begin(w).raw(`],"stop_reason":null,"stop_sequence":null,"usage":`)
-	m.count(w, 1, true)
+	m.count(w, 1, 0, true)
 	w.raw(`}}`).end()
 	m.event(w, "ping").raw(`}`).end()
 }
@@ -225,7 +230,7 @@ func (m *messages) close(w *wire) {
 	m.event(w, "message_delta").raw(`,"delta":{`)
 	m.reason(w)
 	w.raw(`},"usage":`)
-	m.count(w, m.output(), false)
+	m.count(w, m.output(), len(m.thoughts), false)
 	w.raw(`}`).end()
 	m.event(w, "message_stop").raw(`}`).end()
 }

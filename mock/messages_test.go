@@ -20,6 +20,16 @@ func TestMessages(t *testing.T) {
 	require.InDelta(t, 4, at(t, got, "usage", "output_tokens"), 0)
 }
 
+func TestMessagesThinkingTokens(t *testing.T) {
+	url := serve(t, `{"tokens":4,"reasoning":3}`).URL + "/v1/messages"
+	got := object(t, post(t, url, `{"model":"claude"}`).body)
+	require.InDelta(t, 7, at(t, got, "usage", "output_tokens"), 0)
+	require.InDelta(t, 3, at(t, got, "usage", "output_tokens_details", "thinking_tokens"), 0)
+	list := eventsOf(t, post(t, url, `{"model":"claude","stream":true}`).body)
+	require.InDelta(t, 3, at(t, object(t, list[len(list)-2].data), "usage", "output_tokens_details", "thinking_tokens"), 0)
+	require.NotContains(t, list[0].data, "thinking_tokens")
+}
+
 func TestMessagesStream(t *testing.T) {
 	url := serve(t, `{"tokens": 4}`).URL + "/v1/messages"
 	list := eventsOf(t, post(t, url, `{"model":"claude","max_tokens":99,"stream":true,"messages":[{"role":"user","content":"hi"}]}`).body)

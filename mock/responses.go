@@ -155,7 +155,7 @@ const (
 
 // status is the status of the finished response.
 func (p *responses) status() string {
-	if p.end == endLength {
+	if p.end == endLength || p.end == endFilter {
 		return statusIncomplete
 	}
 	return statusCompleted
@@ -167,10 +167,13 @@ func (p *responses) object(w *wire, status string) *wire {
 	ended := status == statusCompleted || status == statusIncomplete
 	w.raw(`{"id":`).str(p.id).raw(`,"object":"response","created_at":`).raw(at).raw(`,"status":`).str(status)
 	w.raw(`,"background":false,"error":null,"incomplete_details":`)
-	if status == statusIncomplete {
-		w.raw(`{"reason":"max_output_tokens"}`)
-	} else {
+	switch {
+	case status != statusIncomplete:
 		w.raw(`null`)
+	case p.end == endFilter:
+		w.raw(`{"reason":"content_filter"}`)
+	default:
+		w.raw(`{"reason":"max_output_tokens"}`)
 	}
 	p.request(w)
 	w.raw(`,"model":`).str(p.model).raw(`,"output":[`)

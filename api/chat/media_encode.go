@@ -14,7 +14,7 @@ func (e *requestEncoder) media(p *api.Part) {
 		return
 	}
 	if m.FileID != "" && !e.kin {
-		e.refuse("file id", "names a file at another vendor, which a chat target cannot read: send the content or a URL")
+		e.refuse(e.word("file_id", "source.file_id", "fileData.fileUri"), "names a file at another vendor, which a chat target cannot read: send the content or a URL")
 		return
 	}
 	switch {
@@ -56,7 +56,7 @@ func (w *writer) url(name string, m *api.Media, mime string) {
 
 func (e *requestEncoder) sound(m *api.Media) {
 	if m.Data == "" {
-		e.refuse("audio", "is given by its URL, and chat takes only its content")
+		e.refuse(e.word("input_audio", "source", "fileData.fileUri"), "is given by its URL, and chat takes only its content")
 		return
 	}
 	e.text("type", "input_audio")
@@ -105,7 +105,7 @@ func (e *requestEncoder) file(m *api.Media) {
 		return
 	}
 	if m.FileID == "" && m.Data == "" && !e.native {
-		e.refuse("file", "is given by its URL, and chat takes only its content or the id of a file")
+		e.refuse(e.word("file_url", "source.url", "fileData.fileUri"), "is given by its URL, and chat takes only its content or the id of a file")
 		return
 	}
 	e.text("type", "file")

@@ -365,9 +365,12 @@ func TestWhatChatCannotExpress(t *testing.T) {
 		require.ErrorAs(t, err, &unsupported)
 		require.Equal(t, field, unsupported.Field)
 	}
-	f(api.Messages, api.Part{Kind: api.Image, Media: &api.Media{FileID: "file_1"}}, "file id")
-	f(api.Messages, api.Part{Kind: api.File, Media: &api.Media{URL: "https://example.com/a.pdf"}}, "file")
-	f(api.Gemini, api.Part{Kind: api.Sound, Media: &api.Media{URL: "gs://a"}}, "audio")
+	f(api.Messages, api.Part{Kind: api.Image, Media: &api.Media{FileID: "file_1"}}, "source.file_id")
+	f(api.Gemini, api.Part{Kind: api.Image, Media: &api.Media{FileID: "files/1"}}, "fileData.fileUri")
+	f(api.Messages, api.Part{Kind: api.File, Media: &api.Media{URL: "https://example.com/a.pdf"}}, "source.url")
+	f(api.Responses, api.Part{Kind: api.File, Media: &api.Media{URL: "https://example.com/a.pdf"}}, "file_url")
+	f(api.Gemini, api.Part{Kind: api.File, Media: &api.Media{URL: "https://example.com/a.pdf"}}, "fileData.fileUri")
+	f(api.Gemini, api.Part{Kind: api.Sound, Media: &api.Media{URL: "gs://a"}}, "fileData.fileUri")
 }
 
 func FuzzDecodeRequest(f *testing.F) {

@@ -165,14 +165,14 @@ func (e *encoder) thinking(o *object) {
 		if level := thinkingLevel(r, e.model); level != "" {
 			config.text("thinkingLevel", level)
 		}
-		visible = r.Visible
+		visible = e.req.ShowsReasoning()
 	default:
 		budget, ok := thinkingBudget(r, e.model)
 		if ok {
 			config.whole("thinkingBudget", budget)
 		}
 		// "include_thoughts is only enabled when thinking is enabled"
-		visible = r.Visible && (!ok || budget != 0)
+		visible = e.req.ShowsReasoning() && (!ok || budget != 0)
 	}
 	if visible {
 		config.add("includeThoughts", []byte("true"))

@@ -255,7 +255,7 @@ func TestEncodeConfig(t *testing.T) {
 		if want != "" {
 			want = `{"thinkingConfig":` + want + `}`
 		}
-		f(api.Request{Model: model, Reasoning: &r}, want, dropped...)
+		f(api.Request{Source: api.Responses, Model: model, Reasoning: &r}, want, dropped...)
 	}
 	thinking("gemini-2.5-flash", api.Reasoning{Effort: "medium", Visible: true}, `{"thinkingBudget":8192,"includeThoughts":true}`)
 	thinking("gemini-2.5-flash", api.Reasoning{Effort: "none"}, `{"thinkingBudget":0}`)
@@ -275,6 +275,12 @@ func TestEncodeConfig(t *testing.T) {
 	thinking("gemini-3.8-flash", api.Reasoning{Budget: 2000}, `{"thinkingLevel":"LOW"}`)
 	thinking("gemini-3.8-flash", api.Reasoning{Adaptive: true, Visible: true}, `{"includeThoughts":true}`)
 	thinking("gemini-2.0-flash", api.Reasoning{Effort: "low"}, "", "reasoning")
+
+	// Chat cannot say that it wants to see them, and shows them where they are.
+	f(api.Request{Source: api.Chat, Model: "gemini-3.8-flash", Reasoning: &api.Reasoning{Effort: "low"}}, `{"thinkingConfig":{"thinkingLevel":"LOW","includeThoughts":true}}`)
+	f(api.Request{Source: api.Chat, Model: "gemini-2.5-flash", Reasoning: &api.Reasoning{Effort: "low"}}, `{"thinkingConfig":{"thinkingBudget":1024,"includeThoughts":true}}`)
+	f(api.Request{Source: api.Chat, Model: "gemini-2.5-flash", Reasoning: &api.Reasoning{Effort: "none"}}, `{"thinkingConfig":{"thinkingBudget":0}}`)
+	f(api.Request{Source: api.Chat, Model: "gemini-2.5-flash"}, "")
 }
 
 func TestEncodeTools(t *testing.T) {

@@ -20,7 +20,7 @@ func ExampleCodec_EncodeRequest() {
 		Reasoning: &api.Reasoning{Effort: "low"},
 	})
 	fmt.Println(string(body), dropped, err)
-	// Output: {"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Why is the sky blue?"}]}],"generationConfig":{"thinkingConfig":{"thinkingBudget":1024}}} [user] <nil>
+	// Output: {"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Why is the sky blue?"}]}],"generationConfig":{"thinkingConfig":{"thinkingBudget":1024,"includeThoughts":true}}} [user] <nil>
 }
 
 // A stream of Gemini's is told as events that any format can write.

@@ -83,6 +83,10 @@ func (d *decoder) content(req *api.Request, raw json.RawMessage, path string) {
 		last := &req.Messages[len(req.Messages)-1]
 		last.Parts = append(last.Parts, part)
 	})
+	if !first && d.model {
+		last := &req.Messages[len(req.Messages)-1]
+		last.Parts = joinPieces(last.Parts)
+	}
 }
 
 func (d *decoder) role(f *fields) api.Role {

@@ -3,6 +3,7 @@ package gemini_test
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -310,6 +311,57 @@ func asJSON(t *testing.T, v any) string {
 	raw, err := json.Marshal(v)
 	require.NoError(t, err)
 	return string(raw)
+}
+
+// A client returns streamed reasoning in the pieces that it got, the signature
+// behind them, which another vendor refuses without the text.
+func TestStreamedPiecesAreJoined(t *testing.T) {
+	req := &api.Request{Model: "m"}
+	encoder := codec.NewStreamEncoder(req)
+	var stream []byte
+	for _, ev := range []api.Event{
+		{Kind: api.Start},
+		{Kind: api.PartStart, Content: &api.Part{Kind: api.Thinking}},
+		{Kind: api.Delta, Text: []byte(`"h"`)},
+		{Kind: api.Delta, Text: []byte(`"m"`)},
+		{Kind: api.Signature, Content: &api.Part{Kind: api.Thinking, Signature: "s", Vendor: api.Anthropic}},
+		{Kind: api.PartEnd},
+		{Kind: api.Finished, Finish: api.FinishStop},
+		{Kind: api.End},
+	} {
+		stream = encoder.Encode(stream, &ev)
+	}
+	var parts []string
+	for data := range strings.SplitSeq(strings.TrimSpace(string(stream)), "\n\n") {
+		var chunk struct {
+			Candidates []struct {
+				Content struct{ Parts []json.RawMessage }
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(strings.TrimPrefix(data, "data: ")), &chunk))
+		for _, part := range chunk.Candidates[0].Content.Parts {
+			parts = append(parts, string(part))
+		}
+	}
+	content := `{"role":"model","parts":[` + strings.Join(parts, ",") + `]}`
+	got := decode(t, `{"contents":[`+content+`,`+content+`]}`)
+	for i := range got.Messages {
+		require.Equal(t, api.Part{Kind: api.Thinking, Text: "hm", Signature: "s", Vendor: api.Anthropic}, got.Messages[i].Parts[0])
+	}
+
+	// So it is with a text, which Google itself gets back in its pieces.
+	const pieces = `{"text":"a"},{"text":" "},{"text":"b"}`
+	got = decode(t, `{"contents":[{"role":"model","parts":[`+pieces+`,{"functionCall":{"name":"f","args":{}}},{"text":"c"}]},{"role":"user","parts":[`+pieces+`]}]}`)
+	require.Len(t, got.Messages[0].Parts, 3)
+	require.Equal(t, "a b", got.Messages[0].Parts[0].Text)
+	require.Len(t, got.Messages[1].Parts, 3, "what the user says is as the client has it")
+	body, _, err := codec.EncodeRequest(got)
+	require.NoError(t, err)
+	require.Contains(t, string(body), `"role":"model","parts":[`+pieces+`,`)
+
+	// Google takes its own back as it gave them.
+	got = decode(t, `{"contents":[{"role":"model","parts":[{"text":"h","thought":true},{"text":"","thought":true,"thoughtSignature":"AA=="}]}]}`)
+	require.Len(t, got.Messages[0].Parts, 2)
 }
 
 // A client keeps the signatures of other vendors, which only they get back.

@@ -78,7 +78,7 @@ func mimeOf(m *api.Media) string {
 
 // mediaBlock writes an image or a document; nil where it stands in the block
 // before it.
-func mediaBlock(p *api.Part, native bool) ([]byte, error) {
+func mediaBlock(p *api.Part, client api.API) ([]byte, error) {
 	if p.Source == api.Messages && len(p.Raw) > 0 {
 		if string(p.Raw) == string(absorbed) {
 			return nil, nil
@@ -87,14 +87,14 @@ func mediaBlock(p *api.Part, native bool) ([]byte, error) {
 	}
 	m := p.Media
 	if p.Kind == api.Sound || m == nil {
-		return nil, &api.Unsupported{Field: "input_audio", Why: "cannot be sent to Messages, which takes no sound"}
+		return nil, &api.Unsupported{Field: word(client, "input_audio", "input_audio", "inlineData"), Why: "cannot be sent to Messages, which takes no sound"}
 	}
 	mime := mimeOf(m)
 	kind := "document"
 	if p.Kind == api.Image || strings.HasPrefix(mime, "image/") {
 		kind = "image"
 	}
-	source, err := mediaSource(p, mime, kind == "image", native)
+	source, err := mediaSource(p, mime, kind == "image", client)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func mediaBlock(p *api.Part, native bool) ([]byte, error) {
 // mediaSource writes where the content is:
 // https://platform.claude.com/docs/en/build-with-claude/pdf-support,
 // https://platform.claude.com/docs/en/build-with-claude/files.
-func mediaSource(p *api.Part, mime string, image, native bool) ([]byte, error) {
+func mediaSource(p *api.Part, mime string, image bool, client api.API) ([]byte, error) {
 	m := p.Media
 	switch {
 	case m.Text != "":
@@ -117,17 +117,17 @@ func mediaSource(p *api.Part, mime string, image, native bool) ([]byte, error) {
 	case m.Data != "" && image && (mime == "" || mime == "image/*"):
 		mime = "image/png"
 	case m.Data != "" && image && !slices.Contains(images, mime):
-		return nil, &api.Unsupported{Field: "image", Why: "of type " + mime + " cannot be sent to Messages, which takes JPEG, PNG, GIF and WebP"}
+		return nil, &api.Unsupported{Field: word(client, "image_url", "image_url", "inlineData"), Why: "of type " + mime + " cannot be sent to Messages, which takes JPEG, PNG, GIF and WebP"}
 	case m.Data != "" && !image && mime != "application/pdf":
-		return dataAsText(m, mime)
+		return dataAsText(m, mime, client)
 	case m.URL != "" && !strings.HasPrefix(m.URL, "https://") && !strings.HasPrefix(m.URL, "http://"):
-		return nil, &api.Unsupported{Field: "file", Why: "at " + m.URL + " cannot be sent to Messages, which takes http and https"}
+		return nil, &api.Unsupported{Field: word(client, "file", "file_url", "fileData.fileUri"), Why: "at " + m.URL + " cannot be sent to Messages, which takes http and https"}
 	case m.URL != "" && !image && mime != "" && mime != "application/pdf":
-		return nil, unsupportedFile(mime)
+		return nil, unsupportedFile(mime, word(client, "file", "file_url", "fileData"))
 	case m.URL != "":
 		return append(memberText([]byte(`{"type":"url"`), "url", m.URL), '}'), nil
-	case m.FileID != "" && !native && p.Vendor != vendor:
-		return nil, &api.Unsupported{Field: "file_id", Why: "names a file that only its own provider has: send the file itself"}
+	case m.FileID != "" && client != api.Messages && p.Vendor != vendor:
+		return nil, &api.Unsupported{Field: word(client, "file_id", "file_id", "fileData.fileUri"), Why: "names a file that only its own provider has: send the file itself"}
 	case m.FileID != "":
 		return append(memberText([]byte(`{"type":"file"`), "file_id", m.FileID), '}'), nil
 	}
@@ -140,7 +140,7 @@ func textSource(s string) []byte {
 }
 
 // dataAsText writes a file of text, which Anthropic takes as text only.
-func dataAsText(m *api.Media, mime string) ([]byte, error) {
+func dataAsText(m *api.Media, mime string, client api.API) ([]byte, error) {
 	structured := strings.HasSuffix(mime, "json") || strings.HasSuffix(mime, "xml") || strings.HasSuffix(mime, "yaml") || strings.HasSuffix(mime, "javascript")
 	if mime == "" || structured || strings.HasPrefix(mime, "text/") {
 		content, err := base64.StdEncoding.DecodeString(m.Data)
@@ -148,14 +148,14 @@ func dataAsText(m *api.Media, mime string) ([]byte, error) {
 			return textSource(string(content)), nil
 		}
 	}
-	return nil, unsupportedFile(mime)
+	return nil, unsupportedFile(mime, word(client, "file", "file_data", "inlineData"))
 }
 
-func unsupportedFile(mime string) error {
+func unsupportedFile(mime, field string) error {
 	if mime == "" {
 		mime = "unknown"
 	}
-	return &api.Unsupported{Field: "file", Why: "of type " + mime + " cannot be sent to Messages, which takes PDF and text"}
+	return &api.Unsupported{Field: field, Why: "of type " + mime + " cannot be sent to Messages, which takes PDF and text"}
 }
 
 // The blocks of an answer, for clients of this format.

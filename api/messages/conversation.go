@@ -28,6 +28,7 @@ import (
 // What came in this format keeps its turns and ids, and only results are mended
 // in their order. Left out is what other vendors have signed.
 type conversation struct {
+	source   api.API
 	native   bool
 	prefills bool // the model goes on with a turn of the assistant's
 	drop     func(string)
@@ -169,7 +170,7 @@ func (c *conversation) add(role string, p *api.Part) error {
 		kind, _ := jsonscan.String(jsonscan.Member(p.Raw, "type"))
 		c.drop("messages." + kind)
 	default:
-		block, err := mediaBlock(p, c.native)
+		block, err := mediaBlock(p, c.source)
 		if err != nil || block == nil {
 			return err
 		}
@@ -270,7 +271,7 @@ func (c *conversation) resultBlock(p *api.Part, id string) ([]byte, error) {
 	if p.Source == api.Messages && len(p.Raw) > 0 {
 		return p.Raw, nil
 	}
-	inner := conversation{native: c.native, drop: c.drop}
+	inner := conversation{source: c.source, native: c.native, drop: c.drop}
 	for i := range p.Result.Parts {
 		if part := &p.Result.Parts[i]; part.Kind != api.ToolCall && part.Kind != api.ToolResult && part.Kind != api.Thinking {
 			if err := inner.add("user", part); err != nil {

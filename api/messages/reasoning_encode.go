@@ -48,7 +48,7 @@ func (e *requestEncoder) thinking(limit int64, c *conversation) (json.RawMessage
 	}
 	if e.traits.adaptiveOnly() || e.traits.adaptive() && r.Budget == 0 {
 		dst := json.RawMessage(`{"type":"adaptive"`)
-		if r.Visible { // later models leave it out unless they are asked
+		if e.req.ShowsReasoning() { // later models leave it out unless they are asked
 			dst = append(dst, `,"display":"summarized"`...)
 		}
 		return append(dst, '}'), e.traits.effort(effort), limit

@@ -21,7 +21,7 @@ func (Codec) EncodeRequest(req *api.Request) ([]byte, []string, error) {
 	if err := e.supported(); err != nil {
 		return nil, nil, err
 	}
-	c := conversation{native: e.native, prefills: e.traits.prefills(), drop: e.drop}
+	c := conversation{source: req.Source, native: e.native, prefills: e.traits.prefills(), drop: e.drop}
 	if err := c.build(req.Messages); err != nil {
 		return nil, nil, err
 	}
@@ -76,9 +76,9 @@ func (e *requestEncoder) body(c *conversation) ([]byte, error) {
 func (e *requestEncoder) supported() error {
 	switch {
 	case e.req.N > 1:
-		return &api.Unsupported{Field: "n", Why: "cannot be above 1 with Messages, which gives one answer"}
+		return &api.Unsupported{Field: word(e.req.Source, "n", "n", "generationConfig.candidateCount"), Why: "cannot be above 1 with Messages, which gives one answer"}
 	case e.req.Logprobs || e.req.TopLogprobs > 0:
-		return &api.Unsupported{Field: "logprobs", Why: "cannot be had from Messages"}
+		return &api.Unsupported{Field: word(e.req.Source, "logprobs", "top_logprobs", "generationConfig.responseLogprobs"), Why: "cannot be had from Messages"}
 	}
 	if e.native {
 		return nil
@@ -89,6 +89,17 @@ func (e *requestEncoder) supported() error {
 		}
 	}
 	return nil
+}
+
+// word is what the client calls a member.
+func word(source api.API, chat, responses, gemini string) string {
+	switch source {
+	case api.Responses:
+		return responses
+	case api.Gemini:
+		return gemini
+	}
+	return chat
 }
 
 // unsupported refuses what would be missed of the members that only the client's

@@ -106,8 +106,8 @@ func TestEncodeSettings(t *testing.T) {
 	f("m", api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Effort: "none"}}, `{"max_tokens":7,"thinking":{"type":"disabled"}}`)
 	f(now, api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Effort: "none"}}, `{"max_tokens":7}`)
 	f(now, api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Effort: "minimal", Visible: true}}, `{"max_tokens":7,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"low"}}`)
-	f(now, api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Budget: 30000}}, `{"max_tokens":7,"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}}`)
-	f("claude-opus-4-6", api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Effort: "xhigh"}}, `{"max_tokens":7,"thinking":{"type":"adaptive"},"output_config":{"effort":"high"}}`)
+	f(now, api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Budget: 30000}}, `{"max_tokens":7,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"high"}}`)
+	f("claude-opus-4-6", api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Effort: "xhigh"}}, `{"max_tokens":7,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"high"}}`)
 	f("claude-3-5-haiku-latest", api.Request{MaxTokens: 7, Reasoning: &api.Reasoning{Effort: "high"}}, `{"max_tokens":7}`, "reasoning")
 	f(old, api.Request{MaxTokens: 9000, Reasoning: &api.Reasoning{Effort: "low"}, Temperature: "0.5", TopP: "0.5", TopK: "5"},
 		`{"max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":1024}}`, "temperature", "top_k", "top_p")
@@ -303,7 +303,7 @@ func TestThinkingAfterUnthinkingCalls(t *testing.T) {
 
 	req.Messages, req.Model = list, "claude-opus-5"
 	got, _ = encode(t, req)
-	require.JSONEq(t, `{"type":"adaptive"}`, string(got["thinking"]))
+	require.JSONEq(t, `{"type":"adaptive","display":"summarized"}`, string(got["thinking"]))
 }
 
 func TestEncodeMedia(t *testing.T) {
@@ -324,9 +324,10 @@ func TestEncodeMedia(t *testing.T) {
 }
 
 func TestEncodeUnsupported(t *testing.T) {
+	source := api.Chat
 	f := func(req api.Request, field string) {
 		t.Helper()
-		req.Source = api.Chat
+		req.Source = source
 		_, _, err := messages.Codec{}.EncodeRequest(&req)
 		var unsupported *api.Unsupported
 		require.ErrorAs(t, err, &unsupported)
@@ -346,11 +347,23 @@ func TestEncodeUnsupported(t *testing.T) {
 	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "gone"}}, "tool_choice")
 	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolRequired}, Tools: []api.Tool{{Kind: api.OpaqueTool, Raw: raw(`{"type":"file_search"}`), Source: api.Responses}}}, "tool_choice")
 	f(part(api.Sound, api.Media{MIME: "audio/wav", Data: "AA=="}), "input_audio")
-	f(part(api.Image, api.Media{MIME: "image/bmp", Data: "AA=="}), "image")
+	f(part(api.Image, api.Media{MIME: "image/bmp", Data: "AA=="}), "image_url")
 	f(part(api.Image, api.Media{URL: "gs://b/c.png"}), "file")
 	f(part(api.File, api.Media{MIME: "video/mp4", Data: "AA=="}), "file")
 	f(part(api.File, api.Media{MIME: "video/mp4", URL: "https://a.org/b"}), "file")
 	f(part(api.File, api.Media{FileID: "file-1"}), "file_id")
+
+	source = api.Responses
+	f(part(api.File, api.Media{MIME: "video/mp4", URL: "https://a.org/b"}), "file_url")
+	f(part(api.File, api.Media{MIME: "video/mp4", Data: "AA=="}), "file_data")
+	source = api.Gemini
+	f(api.Request{N: 2}, "generationConfig.candidateCount")
+	f(api.Request{Logprobs: true}, "generationConfig.responseLogprobs")
+	f(api.Request{ToolChoice: api.ToolChoice{Mode: api.ToolNamed, Name: "gone"}}, "toolConfig.functionCallingConfig")
+	f(part(api.Sound, api.Media{MIME: "audio/wav", Data: "AA=="}), "inlineData")
+	f(part(api.Image, api.Media{MIME: "image/bmp", Data: "AA=="}), "inlineData")
+	f(part(api.Image, api.Media{URL: "gs://b/c.png"}), "fileData.fileUri")
+	f(part(api.File, api.Media{FileID: "files/1"}), "fileData.fileUri")
 }
 
 // What an answer in text satisfies is no reason to refuse.

@@ -129,12 +129,12 @@ func (e *requestEncoder) toolChoice(offers bool) ([]byte, error) {
 	case api.ToolRequired:
 		kind = "any"
 		if !offers && len(e.req.Tools) > 0 && !e.native {
-			return nil, &api.Unsupported{Field: "tool_choice", Why: "demands a call, and Messages cannot offer any of the tools"}
+			return nil, &api.Unsupported{Field: word(e.req.Source, "tool_choice", "tool_choice", "toolConfig.functionCallingConfig"), Why: "demands a call, and Messages cannot offer any of the tools"}
 		}
 	case api.ToolNamed:
 		kind = "tool"
 		if !slices.Contains(e.offered, choice.Name) && !e.native {
-			return nil, &api.Unsupported{Field: "tool_choice", Why: "names a tool that Messages cannot offer: " + choice.Name}
+			return nil, &api.Unsupported{Field: word(e.req.Source, "tool_choice", "tool_choice", "toolConfig.functionCallingConfig"), Why: "names a tool that Messages cannot offer: " + choice.Name}
 		}
 	}
 	if e.forcesFormat() {

@@ -337,7 +337,7 @@ func decodeReasoning(raw json.RawMessage, id string, answer bool) (item, error) 
 	} else {
 		it.unseal(encrypted)
 	}
-	if it.mark != "" && it.mark != markRedacted {
+	if it.mark != "" && it.mark != markRedacted || len(it.parts) == 0 && it.vendor == "" {
 		it.parts = nil
 		return it, nil
 	}

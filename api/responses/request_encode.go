@@ -343,7 +343,7 @@ func (e *requestEncoder) extras() {
 // changed a part of it since; it tells how many parts that were.
 func (e *requestEncoder) asItStood(role api.Role, parts []api.Part) int {
 	raw := parts[0].Raw
-	if parts[0].Source != api.Responses || len(raw) == 0 || raw[0] != '{' || parts[0].Vendor != "" && parts[0].Vendor != vendor && parts[0].Kind == api.Thinking {
+	if parts[0].Source != api.Responses || len(raw) == 0 || raw[0] != '{' || parts[0].Vendor != vendor && parts[0].Kind == api.Thinking {
 		return 0
 	}
 	if parts[0].Kind == api.Opaque {

@@ -157,6 +157,8 @@ func TestEncodeDropsWhatOtherVendorsSigned(t *testing.T) {
 	const said = `,{"role":"assistant","content":"y"}`
 	f(`{"type":"reasoning","id":"rs","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"plexus:anthropic:sig"}`+said, said)
 	f(`{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"plexus:anthropic:redacted:sig"}`+said, said)
+	f(`{"type":"reasoning","id":"rs","summary":[{"type":"summary_text","text":"hm"}],"encrypted_content":"plexus::"}`+said, said)
+	f(`{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"plexus::"}`+said, said)
 	f(`{"role":"assistant","content":"y"},{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"plexus:google:prev:sig"}`, said)
 	f(`{"role":"assistant","content":"y"},{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"plexus:google:text:sig"}`, said)
 	f(`{"type":"function_call","call_id":"1","name":"f","arguments":"{}"},{"type":"reasoning","id":"rs","summary":[],"encrypted_content":"plexus:google:call:1:sig"}`, `,{"type":"function_call","call_id":"1","name":"f","arguments":"{}"}`)

@@ -115,8 +115,8 @@ func TestEncodeResponse(t *testing.T) {
 	parts(`[{"id":"msg_`+id+`0","type":"message","status":"completed","role":"assistant","content":[{"type":"output_text","annotations":[],"logprobs":[],"text":"a"},{"type":"output_text","annotations":[],"logprobs":[],"text":"b"}]},
 		{"id":"fc_`+id+`1","type":"function_call","status":"completed","call_id":"c","name":"f","arguments":"{}"},`+text("2", "d", "completed")+`]`, say("a"), say("b"), call("c", "f", ""), say("d"))
 
-	// Reasoning, whoever signed it.
-	parts(`[`+reasoning("0", summary, "")+`,`+reasoning("1", summary, "plexus:anthropic:sig")+`,`+reasoning("2", "", "plexus:anthropic:redacted:data")+`,`+reasoning("3", summary, "E")+`,`+text("4", "Hi", "completed")+`]`,
+	// Reasoning, whoever signed it, and if nobody did.
+	parts(`[`+reasoning("0", summary, "plexus::")+`,`+reasoning("1", summary, "plexus:anthropic:sig")+`,`+reasoning("2", "", "plexus:anthropic:redacted:data")+`,`+reasoning("3", summary, "E")+`,`+text("4", "Hi", "completed")+`]`,
 		thought("hm", "", ""), thought("hm", "sig", api.Anthropic), with(thought("", "data", api.Anthropic), func(p *api.Part) { p.Redacted = true }), thought("hm", "E", api.OpenAI), say("Hi"))
 	parts(`[{"id":"fc_`+id+`0","type":"function_call","status":"completed","call_id":"c","name":"f","arguments":"{}"},`+reasoning("1", "", "plexus:google:call:c:sig")+`,`+text("2", "Hi", "completed")+`,`+reasoning("3", "", "plexus:google:prev:sig")+`,`+reasoning("4", "", "plexus:google:text:sig")+`]`,
 		signed(call("c", "f", "{}")), signed(say("Hi")), signed(say("")))

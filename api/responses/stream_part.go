@@ -247,6 +247,10 @@ func (e *streamEncoder) endThinking() {
 		e.item.encrypted = e.sealed(mark)
 	}
 	if e.part.id == "" && e.item.kind == reasoning {
+		if e.item.encrypted == "" {
+			// Its id is ours: OpenAI would look in vain for such an item.
+			e.item.encrypted = api.Unsigned
+		}
 		e.closeItem()
 	}
 }

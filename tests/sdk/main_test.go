@@ -34,6 +34,8 @@ const (
 var (
 	gatewayURL   string
 	providerURLs []string
+	// mockURL is the provider of the matrix.
+	mockURL string
 )
 
 func TestMain(m *testing.M) {
@@ -47,7 +49,7 @@ func TestMain(m *testing.M) {
 
 // withGateway runs Caddy in this process for as long as run takes.
 func withGateway(run func() int) (int, error) {
-	ports, err := freePorts(3)
+	ports, err := freePorts(4)
 	if err != nil {
 		return 0, err
 	}
@@ -60,6 +62,7 @@ func withGateway(run func() int) (int, error) {
 		"GATEWAY_PORT": ports[0],
 		"RED_PORT":     ports[1],
 		"BLUE_PORT":    ports[2],
+		"GREEN_PORT":   ports[3],
 		"CLIENT_KEY":   clientKey,
 		"PROVIDER_KEY": providerKey,
 		"STORAGE":      home,
@@ -70,6 +73,7 @@ func withGateway(run func() int) (int, error) {
 	}
 	gatewayURL = "http://127.0.0.1:" + ports[0]
 	providerURLs = []string{"http://127.0.0.1:" + ports[1], "http://127.0.0.1:" + ports[2]}
+	mockURL = "http://127.0.0.1:" + ports[3]
 
 	caddyfile, err := os.ReadFile("gateway.Caddyfile")
 	if err != nil {
@@ -107,6 +111,7 @@ func freePorts(n int) ([]string, error) {
 
 // received is a request as the mock has recorded it.
 type received struct {
+	Path     string      `json:"path"`
 	Query    string      `json:"query"`
 	Headers  http.Header `json:"headers"`
 	Body     string      `json:"body"`

@@ -16,6 +16,7 @@ export const apiKey = 'client-secret';
 // What the mocks say, by gateway.Caddyfile.
 export const helloText = 'Hello from mock-small of the red provider.';
 export const rescuedText = 'Hello from mock-small of the blue provider.';
+export const greenText = 'Hello from the green provider.';
 
 const binary = process.env.PLEXUS_BINARY;
 
@@ -30,11 +31,12 @@ export function gateway() {
   before(async () => {
     if (!binary) return;
     home = await mkdtemp(join(tmpdir(), 'plexus-sdk-'));
-    const [port, red, blue] = await freePorts(3);
+    const [port, red, blue, green] = await freePorts(4);
     process = await run({
       GATEWAY_PORT: port,
       RED_PORT: red,
       BLUE_PORT: blue,
+      GREEN_PORT: green,
       CLIENT_KEY: apiKey,
       PROVIDER_KEY: 'provider-secret',
       // Caddy must not find or leave anything in the user's home.
@@ -44,7 +46,7 @@ export function gateway() {
       XDG_DATA_HOME: home,
     });
     it.url = `http://127.0.0.1:${port}`;
-    it.providers = [red, blue].map((p) => `http://127.0.0.1:${p}`);
+    it.providers = [red, blue, green].map((p) => `http://127.0.0.1:${p}`);
   });
   after(async () => {
     if (process?.exitCode === null) {
