@@ -216,12 +216,10 @@ func (chatAsker) problem(err error) (problem, bool) { return openAIProblem(err) 
 
 // openAIProblem is the error of a status, or that of an event in a stream.
 func openAIProblem(err error) (problem, bool) {
-	var status *openai.Error
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*openai.Error](err); ok {
 		return problem{status.StatusCode, status.Type, status.Message, status.Param}, true
 	}
-	var event *ssestream.StreamError
-	if errors.As(err, &event) {
+	if event, ok := errors.AsType[*ssestream.StreamError](err); ok {
 		e := gjson.GetBytes(event.Event.Data, "error")
 		return problem{http.StatusOK, e.Get("type").String(), e.Get("message").String(), e.Get("param").String()}, true
 	}

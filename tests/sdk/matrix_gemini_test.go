@@ -132,10 +132,10 @@ func geminiConfig(q *question) *genai.GenerateContentConfig {
 		config.StopSequences = []string{q.stop}
 	}
 	if q.temperature != 0 {
-		config.Temperature = genai.Ptr(float32(q.temperature))
+		config.Temperature = new(float32(q.temperature))
 	}
 	if q.topP != 0 {
-		config.TopP = genai.Ptr(float32(q.topP))
+		config.TopP = new(float32(q.topP))
 	}
 	return config
 }
@@ -210,7 +210,7 @@ func (a geminiAsker) embed(ctx context.Context, model string, size int, texts ..
 	}
 	config := &genai.EmbedContentConfig{}
 	if size > 0 {
-		config.OutputDimensionality = genai.Ptr(int32(size))
+		config.OutputDimensionality = new(int32(size))
 	}
 	res, err := a.client.Models.EmbedContent(ctx, model, contents, config)
 	if err != nil {

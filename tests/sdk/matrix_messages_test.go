@@ -22,7 +22,7 @@ func (a messagesAsker) ask(ctx context.Context, model string, q *question) (*rep
 	if q.n > 0 {
 		return nil, errUnsayable
 	}
-	params := anthropic.MessageNewParams{Model: anthropic.Model(model), MaxTokens: 4000}
+	params := anthropic.MessageNewParams{Model: model, MaxTokens: 4000}
 	for i := range q.earlier {
 		params.Messages = append(params.Messages, messagesTurn(&q.earlier[i])...)
 	}
@@ -172,7 +172,7 @@ func (messagesAsker) problem(err error) (problem, bool) {
 
 func (a messagesAsker) count(ctx context.Context, model, prompt string) (int64, error) {
 	n, err := a.client.Messages.CountTokens(ctx, anthropic.MessageCountTokensParams{
-		Model: anthropic.Model(model), Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(prompt))},
+		Model: model, Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(prompt))},
 	})
 	if err != nil {
 		return 0, err
