@@ -124,6 +124,7 @@ func (a *answer) commit() error {
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
 	x.nameTarget(header)
+	x.gateway.answered(a.target, a.began)
 	return nil
 }
 
@@ -428,13 +429,13 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
 	switch verdict {
 	case verdictServed:
-		t.state.succeeded(a.began)
+		x.gateway.succeeded(t, a.began)
 		t.state.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
 		}
 	case verdictInvalid:
-		t.blame(0, now)
+		x.gateway.blame(t, &failure{reason: e.Message, verdict: verdict, late: true}, a.began)
 	}
 }
