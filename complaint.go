@@ -41,7 +41,7 @@ func readComplaint(body []byte) complaint {
 	if message, ok := jsonscan.String(jsonscan.Member(at, "message")); ok {
 		c.message = strings.ToLower(message)
 	}
-	c.moderated = jsonscan.Member(jsonscan.Member(at, "metadata"), "moderatedinput") != nil
+	c.moderated = jsonscan.Member(jsonscan.Member(at, "metadata"), "flagged_input") != nil
 	return c
 }
 
