@@ -14,9 +14,10 @@ import (
 // coolable is a gateway with one provider a URL, each with the models m and n.
 func coolable(t *testing.T, urls ...string) (*Gateway, *clock, string) {
 	t.Helper()
+	t.Setenv("PLEXUS_TEST_COOL", "sk-")
 	var block strings.Builder
 	for i, url := range urls {
-		fmt.Fprintf(&block, "provider p%d {\n base_url %s/v1\n base_url messages %s/v1\n api_key sk-%d\n models m n\n}\n", i+1, url, url, i+1)
+		fmt.Fprintf(&block, "provider p%d {\n base_url %s/v1\n base_url messages %s/v1\n api_key {env.PLEXUS_TEST_COOL}%d\n models m n\n}\n", i+1, url, url, i+1)
 	}
 	block.WriteString("model fast {\n selector in_order\n")
 	for i := range urls {
