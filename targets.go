@@ -85,14 +85,15 @@ func (a *App) targetStatus() []targetStatus {
 
 func (t *Target) status(now time.Time) targetStatus {
 	out := targetStatus{Provider: t.Provider.Name, Model: t.Model, State: stateUp}
-	b := t.hindrance()
-	if b != nil {
+	if b := t.hindrance(); b != nil {
 		b.mu.Lock()
-		until := b.until.Load()
 		out.State, out.Failures, out.Reason = b.state(now), b.failures, b.reason
-		b.mu.Unlock()
-		out.Until = new(timeOf(until, now).UTC().Round(time.Millisecond))
+		out.Until = new(timeOf(b.until.Load(), now).UTC().Round(time.Millisecond))
 		out.Credential = b == t.Provider.credential
+		b.mu.Unlock()
+		if out.State == stateUp { // since a moment ago
+			out.Until, out.Credential = nil, false
+		}
 	}
 	if d, known := t.FirstContent(now); known {
 		out.FirstContent = new(d.Seconds())
