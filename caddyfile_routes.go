@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -29,7 +30,11 @@ import (
 //	    transport    <name> {
 //	        …
 //	    }
-//	    cooldown     off|<initial> [<max>]
+//	    cooldown     off
+//	    cooldown     [<initial> [<max>]] {
+//	        failures      <number>
+//	        last_standing <share> [<attempts>] # 90% 10
+//	    }
 //	    stream       always|never
 //	    no_stream_usage
 //	    disabled
@@ -195,21 +200,52 @@ func (p *Provider) parseExtraBody(d *caddyfile.Dispenser) error {
 
 func (p *Provider) parseCooldown(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	p.Cooldown = new(Cooldown)
+	c := new(Cooldown)
+	p.Cooldown = c
 	switch {
 	case len(args) == 1 && args[0] == "off":
-		p.Cooldown.Off = true
+		c.Off = true
 		return nil
-	case len(args) != 1 && len(args) != 2:
+	case len(args) > 2:
 		return d.ArgErr()
 	}
-	for i, to := range []*caddy.Duration{&p.Cooldown.Initial, &p.Cooldown.Max}[:len(args)] {
+	for i, to := range []*caddy.Duration{&c.Initial, &c.Max}[:len(args)] {
 		if err := duration(d, args[i], to); err != nil {
 			return err
 		}
 	}
-	if err := p.Cooldown.validate(); err != nil {
-		return d.WrapErr(err)
+	here := *d // which moves on
+	if err := block(d, options{
+		"failures":      func(d *caddyfile.Dispenser) error { return parseCount(d, &c.Failures) },
+		"last_standing": c.parseLastStanding,
+	}); err != nil {
+		return err
+	}
+	if len(args) == 0 && c.Failures == 0 && c.LastStanding == nil {
+		return here.ArgErr()
+	}
+	if err := c.validate(); err != nil {
+		return here.WrapErr(err)
+	}
+	return nil
+}
+
+func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 && len(args) != 2 {
+		return d.ArgErr()
+	}
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(args[0], "%"), 64)
+	if err != nil || !strings.HasSuffix(args[0], "%") || !(percent > 0 && percent <= 100) {
+		return d.Errf("expected a share such as 90%%, got %q", args[0])
+	}
+	c.LastStanding = &LastStanding{Share: percent / 100}
+	if len(args) == 2 {
+		of, err := strconv.Atoi(args[1])
+		if err != nil || of < 1 || of > mostOf {
+			return d.Errf("expected how many attempts to look at, 1 to %d, got %q", mostOf, args[1])
+		}
+		c.LastStanding.Of = of
 	}
 	return nil
 }

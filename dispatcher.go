@@ -25,13 +25,14 @@ func (x *exchange) dispatch() error {
 	if len(x.route.Targets) > 1 {
 		expected = x.req.estimate(&x.op)
 	}
-	plan, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
+	plan, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
 		return err
 	}
 	failover := x.gateway.router.failoverOf(&x.route)
 	x.logPlan(plan)
 	var unable error // what the first target said that cannot express the request
+	var others bool  // were faster to come to a target that only one may come to
 	for i := 0; i < len(plan) && x.attempts < failover.Attempts; i++ {
 		t := plan[i]
 		passage, err := x.prepare(t)
@@ -41,9 +42,16 @@ func (x *exchange) dispatch() error {
 			}
 			continue
 		}
+		claim, ok := t.claim(x.gateway.now(), i >= free)
+		if !ok {
+			if others = true; i < free {
+				plan = append(plan, t) // for when all the rest has failed
+			}
+			continue
+		}
 		x.attempts++
 		x.target, x.targetAPI = t, passage.op.api
-		failed := x.attempt(t, passage, failover)
+		failed := x.ask(t, passage, failover, claim)
 		if err := x.r.Context().Err(); err != nil && !x.committed {
 			metrics.attempt(t, verdictCanceled)
 			return fail(ErrClientClosed, "the client went away")
@@ -51,7 +59,6 @@ func (x *exchange) dispatch() error {
 		if failed == nil {
 			return nil
 		}
-		x.note(failed)
 		if failed.dropped && i == len(plan)-1 && x.lastChance() {
 			plan = append(plan, t)
 		}
@@ -59,8 +66,11 @@ func (x *exchange) dispatch() error {
 	if len(x.failures) > 0 {
 		return x.allFailed()
 	}
+	if others {
+		return coolingDown(plan, x.gateway.now())
+	}
 	if able := x.ableLater(plan); len(able) > 0 {
-		return allCooling(able, x.start)
+		return coolingDown(able, x.gateway.now())
 	}
 	return unable
 }
@@ -79,6 +89,23 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 	return able
 }
 
+// ask makes one attempt at a target, with the leave to do so, and holds its
+// failure against the target.
+func (x *exchange) ask(t *Target, passage *passage, failover *Failover, claim claim) *failure {
+	defer claim.giveBack()
+	began := x.gateway.now()
+	failed := x.attempt(t, passage, failover, began)
+	if failed != nil && x.r.Context().Err() == nil {
+		x.failures = append(x.failures, *failed)
+		metrics.attempt(t, failed.verdict)
+		// A target that cannot count tokens may answer questions all the same.
+		if x.op.verb != verbCount {
+			x.gateway.blame(t, failed, began)
+		}
+	}
+	return failed
+}
+
 // lastChance tells, once, that the last target may be asked again: it dropped
 // the connection before it answered anything, as a server does that restarts.
 func (x *exchange) lastChance() bool {
@@ -89,8 +116,7 @@ func (x *exchange) lastChance() bool {
 
 // attempt asks one target. It returns nil once the client has got its answer,
 // good or bad; else why the next target shall be asked.
-func (x *exchange) attempt(t *Target, passage *passage, failover *Failover) *failure {
-	began := x.gateway.now()
+func (x *exchange) attempt(t *Target, passage *passage, failover *Failover, began time.Time) *failure {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
 	clock := time.AfterFunc(x.limit(passage, failover), func() { cancel(errFirstContent) })
@@ -182,17 +208,6 @@ func (x *exchange) failed(t *Target, f failure, cause error) *failure {
 	return &f
 }
 
-// note remembers a failed attempt, and leaves the target alone for a while where
-// the fault is its own.
-func (x *exchange) note(f *failure) {
-	x.failures = append(x.failures, *f)
-	metrics.attempt(f.target, f.verdict)
-	// A target that cannot count tokens may answer questions all the same.
-	if !f.blameless && x.op.verb != verbCount {
-		f.target.blame(f.retryAfter, x.gateway.now())
-	}
-}
-
 func (x *exchange) logPlan(plan []*Target) {
 	c := x.gateway.logger.Check(zapcore.DebugLevel, "routed")
 	if c == nil {
@@ -222,7 +237,7 @@ func (x *exchange) relayError(ctx context.Context, t *Target, passage *passage, 
 		return x.failed(t, verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
-	t.state.succeeded(began)
+	x.gateway.succeeded(t, began)
 	if passage.op.api == x.op.api {
 		body = x.errorBody(t, res, body)
 	} else {

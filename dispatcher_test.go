@@ -261,7 +261,7 @@ func TestClientGoneBeforeTheAnswer(t *testing.T) {
 	require.Zero(t, next.count(), "nobody waits for a second attempt")
 	route, err := g.router.Resolve("fast")
 	require.NoError(t, err)
-	require.Zero(t, route.Targets[0].state.failures.Load(), "the client's leaving is not the target's fault")
+	require.Zero(t, route.Targets[0].state.pauses(), "the client's leaving is not the target's fault")
 }
 
 // A client that leaves, before a whole answer or a stream's first content, is a
@@ -285,7 +285,7 @@ func TestClientGoneIsA499(t *testing.T) {
 		<-left
 		require.Equal(t, 499, got.Code)
 		require.Empty(t, got.Body.String())
-		require.Zero(t, g.router.names["fast"].targets[0].state.failures.Load())
+		require.Zero(t, g.router.names["fast"].targets[0].state.pauses())
 	}
 	nothing := func(http.ResponseWriter, *http.Request) {}
 	f(askFast, nothing)

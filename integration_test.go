@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/stretchr/testify/require"
 )
@@ -39,6 +40,9 @@ func runCaddy(t *testing.T, caddyfile string, replace ...string) {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	usual := caddy.DefaultStorage
+	caddy.DefaultStorage = &certmagic.FileStorage{Path: t.TempDir()}
+	t.Cleanup(func() { caddy.DefaultStorage = usual })
 	config := adapted(t, caddyfile, replace...)
 	require.NoError(t, caddy.Load(config, true))
 	t.Cleanup(func() { require.NoError(t, caddy.Stop()) })

@@ -32,6 +32,8 @@ const (
 type collectors struct {
 	requests     *prometheus.CounterVec
 	attempts     *prometheus.CounterVec
+	cooldowns    *prometheus.CounterVec
+	cooling      *coolingCollector
 	duration     *prometheus.HistogramVec
 	firstContent *prometheus.HistogramVec
 	outputRate   *prometheus.HistogramVec
@@ -51,8 +53,11 @@ func newCollectors() *collectors {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets}, labels)
 	}
 	return &collectors{
-		requests: counter("requests_total", "Requests by what became of them.", "alias", "provider", "model", "api", "outcome"),
-		attempts: counter("attempts_total", "Attempts at targets by the verdict on them.", "provider", "model", "verdict"),
+		requests:  counter("requests_total", "Requests by what became of them.", "alias", "provider", "model", "api", "outcome"),
+		attempts:  counter("attempts_total", "Attempts at targets by the verdict on them.", "provider", "model", "verdict"),
+		cooldowns: counter("cooldowns_total", "Pauses of targets by the verdict that began them.", "provider", "model", "reason"),
+		cooling: &coolingCollector{prometheus.NewDesc(prometheus.BuildFQName(ns, sub, "target_cooling"),
+			"1 while a target is left alone, until a request has found out that it works again.", []string{"provider", "model"}, nil)},
 		duration: histogram("request_duration_seconds", "Time from a request to the end of its answer.",
 			seconds, "alias", "provider", "model", "api"),
 		firstContent: histogram("time_to_first_content_seconds", "Time from the beginning of an attempt to its first content.",
@@ -71,8 +76,8 @@ func newCollectors() *collectors {
 
 func registerMetrics(ctx caddy.Context) error {
 	for _, c := range []prometheus.Collector{
-		metrics.requests, metrics.attempts, metrics.duration, metrics.firstContent, metrics.outputRate, metrics.tokens,
-		metrics.cost, metrics.unpriced, metrics.inFlight,
+		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.duration, metrics.firstContent, metrics.outputRate,
+		metrics.tokens, metrics.cost, metrics.unpriced, metrics.inFlight,
 	} {
 		// A second gateway of the same configuration finds them there.
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -80,6 +85,33 @@ func registerMetrics(ctx caddy.Context) error {
 		}
 	}
 	return nil
+}
+
+// coolingCollector tells which targets are cooling down when it is asked, since
+// nothing happens in the moment in which a configuration takes a target away.
+type coolingCollector struct{ desc *prometheus.Desc }
+
+// Describe implements prometheus.Collector.
+func (c *coolingCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c *coolingCollector) Collect(to chan<- prometheus.Metric) {
+	app := running.latest()
+	if app == nil {
+		return
+	}
+	// Two gateways may have a provider of one name, at different places.
+	cooling := map[[2]string]float64{}
+	for _, t := range app.targetStatus() {
+		name := [2]string{t.Provider, t.Model}
+		cooling[name] = max(cooling[name], 0)
+		if t.State != stateUp {
+			cooling[name] = 1
+		}
+	}
+	for name, value := range cooling {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, value, name[0], name[1])
+	}
 }
 
 func (c *collectors) attempt(t *Target, verdict string) {

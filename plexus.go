@@ -7,6 +7,7 @@
 //	plexus.go       which endpoint, who asks, what it asks for
 //	router.go       the name's targets, and by selector.go their order
 //	dispatcher.go   the attempts, one target after the other
+//	health.go       what failures are held against, and by breaker.go for how long
 //	way.go          the API in which a target is asked, and the request in it
 //	provider.go     where and how the provider is reached
 //	relay.go        the answer's bytes, as they come
@@ -70,19 +71,32 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision implements caddy.Provisioner.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if h.own = h.Gateway != nil; h.own {
-		h.Gateway.site = true
-		return h.Gateway.Provision(ctx)
-	}
 	app, err := ctx.AppIfConfigured("plexus")
-	if errors.Is(err, caddy.ErrNotConfigured) {
+	missing := errors.Is(err, caddy.ErrNotConfigured)
+	if h.own = h.Gateway != nil; h.own && missing {
+		if app, err = ctx.App("plexus"); err == nil {
+			app.(*App).implied = true
+		}
+	}
+	if !h.own && (missing || err == nil && app.(*App).implied) {
 		return errors.New("there is no gateway: add providers and models here, or to the global option plexus")
 	}
 	if err != nil {
 		return fmt.Errorf("loading the plexus app: %w", err)
 	}
+	if h.own {
+		return h.provisionOwn(ctx, app.(*App))
+	}
 	h.Gateway = &app.(*App).Gateway
 	return nil
+}
+
+// provisionOwn sets up the gateway of this site, which leaves to the app what is
+// done beside the requests.
+func (h *Handler) provisionOwn(ctx caddy.Context, app *App) error {
+	h.Gateway.site = true
+	app.gateways = append(app.gateways, h.Gateway)
+	return h.Gateway.Provision(ctx)
 }
 
 // Cleanup implements caddy.CleanerUpper. The app cleans up its own gateway.

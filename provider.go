@@ -74,8 +74,9 @@ type Provider struct {
 	// `reverse_proxy` has. Default: the gateway's.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
-	// How long a target of this provider is left alone after a failure.
-	// Default: 10 seconds, doubled up to 5 minutes while it keeps failing.
+	// How long a target of this provider is left alone after a failure, and all
+	// of them after one of the credential. Default: 10 seconds, doubled up to 5
+	// minutes while it keeps failing.
 	Cooldown *Cooldown `json:"cooldown,omitempty"`
 
 	// Leaves chat streams as the client asked for them, instead of asking this
@@ -95,6 +96,9 @@ type Provider struct {
 	transport http.RoundTripper
 	catalog   *prices.Catalog // nil where its prices are not wanted
 	surcharge string          // the member of extra_body for which they don't hold
+
+	cooldown   Cooldown // the above, complete
+	credential *breaker
 }
 
 // endpoint is where and how one API of a provider is reached.
@@ -123,6 +127,10 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 	if err := p.readExtraBody(); err != nil {
 		return err
 	}
+	if err := p.Cooldown.validate(); err != nil {
+		return err
+	}
+	p.cooldown = p.Cooldown.complete()
 	if p.HeaderUp != nil {
 		if err := p.HeaderUp.Provision(ctx); err != nil {
 			return fmt.Errorf("header_up: %w", err)

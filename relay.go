@@ -154,6 +154,7 @@ func (a *answer) commit() error {
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
 	x.nameTarget(header)
+	x.gateway.answered(a.target, a.began)
 	return nil
 }
 
@@ -461,7 +462,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
 	switch verdict {
 	case verdictServed:
-		t.state.succeeded(a.began)
+		x.gateway.succeeded(t, a.began)
 		if x.op.verb == verbCount || x.op.verb == verbEmbed {
 			return // tells nothing of how fast the target answers questions
 		}
@@ -471,6 +472,6 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
 		}
 	case verdictInvalid:
-		t.blame(0, now)
+		x.gateway.blame(t, &failure{reason: e.Message, verdict: verdict, late: true}, a.began)
 	}
 }

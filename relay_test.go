@@ -395,7 +395,7 @@ func TestAbortReachesTheProvider(t *testing.T) {
 	}
 	route, err := g.router.Resolve("fast")
 	require.NoError(t, err)
-	require.Zero(t, route.Targets[0].state.failures.Load())
+	require.Zero(t, route.Targets[0].state.pauses())
 }
 
 func TestLearning(t *testing.T) {
@@ -463,12 +463,12 @@ func TestAnOldStreamForgivesNothingNew(t *testing.T) {
 	awaits(t, "the stream begins", func() bool { return p.count() == 1 })
 	require.Equal(t, 502, post(t, url+"/v1/chat/completions", askFast).status)
 	state := g.router.names["fast"].targets[0].state
-	require.True(t, state.cooling(time.Now()))
+	require.Equal(t, stateCooling, state.breaker.state(time.Now()))
 	close(last)
 	require.Equal(t, chatHello+chatStop+chatDone, <-old)
 	awaits(t, "the stream is over", func() bool { _, known := g.router.names["fast"].targets[0].FirstContent(time.Now()); return known })
-	require.True(t, state.cooling(time.Now()))
-	require.EqualValues(t, 1, state.failures.Load())
+	require.Equal(t, stateCooling, state.breaker.state(time.Now()))
+	require.EqualValues(t, 1, state.pauses())
 }
 
 func TestEventsAreWatchedInEveryAPI(t *testing.T) {

@@ -89,9 +89,16 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 		}
 		p.models[m.Name] = t
 	}
-	other, err := g.pooled.state(p.stateKey(""))
-	p.unlisted = other
-	return err
+	var err error
+	if p.unlisted, err = g.pooled.state(p.stateKey("")); err != nil {
+		return err
+	}
+	credential, err := g.pooled.state(p.stateKey("\n"))
+	if err != nil {
+		return err
+	}
+	p.credential = &credential.breaker
+	return nil
 }
 
 func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
@@ -251,29 +258,34 @@ func (r *Router) notFound(name string, p *Provider, model string) error {
 }
 
 // plan orders the targets of a route for one request: those that can be asked it
-// and are not cooling down, best first. The slice is the caller's to keep.
-func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Target) ([]*Target, error) {
+// and are not cooling down, best first, then those to ask if all of these fail.
+// It tells how many the former are. The slice is the caller's to keep.
+func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Target) (order []*Target, free int, err error) {
 	for _, t := range r.Targets {
 		if t.Provider.distance(op) >= 0 {
 			room = append(room, t)
 		}
 	}
 	if len(room) == 0 {
-		return nil, r.notSpoken(op.api)
+		return nil, 0, r.notSpoken(op.api)
 	}
-	room, err := awake(room, now)
-	if err != nil {
-		return nil, err
+	order, free = sortOut(room, now)
+	if len(order) == 0 {
+		return nil, 0, coolingDown(room, now)
 	}
-	if r.route != nil && len(room) > 1 {
+	first := order[:free]
+	if free == 0 {
+		first = order
+	}
+	if r.route != nil && len(first) > 1 {
 		r.route.selector.Order(&Selection{
-			Candidates: room, InputTokens: expected.input, OutputTokens: expected.output, Now: now, Rotation: r.route.rotation,
+			Candidates: first, InputTokens: expected.input, OutputTokens: expected.output, Now: now, Rotation: r.route.rotation,
 		})
 		if r.route.model.APIMatch {
-			preferRelay(room, op)
+			preferRelay(first, op)
 		}
 	}
-	return room, nil
+	return order, free, nil
 }
 
 // preferRelay puts the targets first that speak the client's API, then those to
@@ -292,36 +304,37 @@ func (r *Route) notSpoken(a api.API) error {
 		quoted(r.Alias), a, strings.Join(slices.Compact(speak), "; "))
 }
 
-// awake leaves out, in place, the targets that are cooling down. Where all of
-// them are, those that may be a single hiccup away from working stay.
-func awake(targets []*Target, now time.Time) ([]*Target, error) {
-	keep := func(stays func(*Target) bool) []*Target {
-		n := 0
-		for i, t := range targets {
-			if stays(t) {
-				targets[i], targets[n] = targets[n], t
-				n++
-			}
+// sortOut puts the targets first, in place, from which nothing keeps requests
+// away. After them come those that may be a single hiccup away from working, for
+// when all others have failed; the rest is left out.
+func sortOut(targets []*Target, now time.Time) (left []*Target, free int) {
+	var room [8]*Target
+	last := room[:0]
+	for _, t := range targets {
+		switch {
+		case t.free(now):
+			targets[free] = t
+			free++
+		case t.pardoned(now):
+			last = append(last, t)
 		}
-		return targets[:n]
 	}
-	if left := keep(func(t *Target) bool { return !t.state.cooling(now) }); len(left) > 0 {
-		return left, nil
-	}
-	if left := keep(func(t *Target) bool { return !t.state.avoidable() }); len(left) > 0 {
-		return left, nil
-	}
-	return nil, allCooling(targets, now)
+	return append(targets[:free], last...), free
 }
 
-// allCooling is the error where every target has to be left alone.
-func allCooling(targets []*Target, now time.Time) error {
+// coolingDown is the error where every target is to be left alone.
+func coolingDown(targets []*Target, now time.Time) error {
 	soonest := time.Duration(1<<63 - 1)
 	for _, t := range targets {
-		soonest = min(soonest, time.Duration(t.state.coolUntil.Load()-now.UnixNano()))
+		until := stamp(now) // a probe is under way
+		for _, b := range t.breakers() {
+			until = max(until, b.until.Load())
+		}
+		soonest = min(soonest, time.Duration(until-stamp(now)))
 	}
-	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", max(soonest, 0).Round(time.Second))
-	err.RetryAfter = max(soonest, time.Second)
+	soonest = max(soonest, time.Second)
+	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))
+	err.RetryAfter = soonest
 	return err
 }
 

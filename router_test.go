@@ -166,7 +166,7 @@ func TestDisabledTargetsAreNeverChosen(t *testing.T) {
 	for range 1000 {
 		route, err := g.router.Resolve("m")
 		require.NoError(t, err)
-		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, time.Now(), nil)
+		plan, _, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, time.Now(), nil)
 		require.NoError(t, err)
 		require.Equal(t, []string{"on/b"}, names(plan))
 	}
@@ -181,7 +181,7 @@ func TestWeightedTargetsAreReachedInProportion(t *testing.T) {
 	for range calls {
 		route, err := g.router.Resolve("smart")
 		require.NoError(t, err)
-		plan, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, time.Now(), nil)
+		plan, _, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, time.Now(), nil)
 		require.NoError(t, err)
 		require.Len(t, plan, 2, "the other target is the failover")
 		first[plan[0].String()]++
@@ -207,7 +207,7 @@ func TestPlanSkipsTargetsOfOtherAPIs(t *testing.T) {
 	plan := func(name string, a api.API) ([]string, error) {
 		route, err := g.router.Resolve(name)
 		require.NoError(t, err)
-		targets, err := route.plan(&operation{api: a}, estimate{}, time.Now(), nil)
+		targets, _, err := route.plan(&operation{api: a}, estimate{}, time.Now(), nil)
 		return names(targets), err
 	}
 	got, err := plan("both", api.Chat)
@@ -236,33 +236,38 @@ func TestCoolingTargets(t *testing.T) {
 			target b two
 		}
 	`)
-	now := time.Now()
+	clock := fakeClock(g)
+	began := g.now()
 	route, err := g.router.Resolve("m")
 	require.NoError(t, err)
-	plan := func(at time.Duration) ([]string, error) {
-		targets, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, now.Add(at), nil)
-		return names(targets), err
+	plan := func(want int, order ...string) {
+		t.Helper()
+		targets, free, err := route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, g.now(), nil)
+		require.NoError(t, err)
+		require.Equal(t, order, names(targets))
+		require.Equal(t, want, free)
 	}
 	a, b := route.Targets[0], route.Targets[1]
 
-	a.blame(0, now)
-	got, err := plan(0)
-	require.NoError(t, err)
-	require.Equal(t, []string{"b/two"}, got, "one failure is enough while there is another")
-	got, err = plan(10 * time.Second)
-	require.NoError(t, err)
-	require.Equal(t, []string{"a/one", "b/two"}, got)
+	g.blame(a, &failure{}, g.now())
+	plan(1, "b/two", "a/one") // one failure is enough while there is another
+	clock.advance(10 * time.Second)
+	plan(2, "a/one", "b/two")
 
-	b.blame(0, now)
-	got, err = plan(0)
-	require.NoError(t, err)
-	require.Equal(t, []string{"a/one", "b/two"}, got, "a hiccup of all is no reason to refuse")
+	probe, ok := a.claim(g.now(), false)
+	require.True(t, ok)
+	plan(1, "b/two", "a/one") // the probe is under way
+	probe.giveBack()
+	plan(2, "a/one", "b/two")
 
-	b.state.succeeded(now)
-	b.blame(25*time.Second, now)
-	a.state.succeeded(now)
-	a.blame(30*time.Second, now)
-	_, err = plan(0)
+	g.blame(a, &failure{}, g.now())
+	g.blame(b, &failure{}, g.now())
+	plan(0, "a/one", "b/two") // a hiccup of all is no reason to refuse
+
+	clock.advance(time.Second)
+	g.blame(b, &failure{retryAfter: 25 * time.Second}, began) // of the same failure
+	g.blame(a, &failure{retryAfter: 30 * time.Second}, began)
+	_, _, err = route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, g.now(), nil)
 	require.ErrorIs(t, err, ErrAllTargetsCoolingDown)
 	require.Equal(t, 503, asError(err).status())
 	require.Equal(t, 25*time.Second, asError(err).RetryAfter, "the soonest end")

@@ -233,38 +233,6 @@ func TestAverage(t *testing.T) {
 	require.InDelta(t, 50, value, 1e-9, "what is old does not weigh on what is new")
 }
 
-func TestPause(t *testing.T) {
-	f := func(c *Cooldown, failures int64, retryAfter, want time.Duration) {
-		t.Helper()
-		require.Equal(t, want, c.pause(failures, retryAfter))
-	}
-	own := &Cooldown{Initial: 1e9, Max: 5e9}
-	f(nil, 1, 0, 10*time.Second)
-	f(nil, 2, 0, 20*time.Second)
-	f(nil, 60, 0, 5*time.Minute)
-	f(nil, 1, 30*time.Second, 30*time.Second)
-	f(nil, 1, time.Hour, 5*time.Minute)
-	f(own, 1, 0, time.Second)
-	f(own, 3, 0, 4*time.Second)
-	f(own, 4, 0, 5*time.Second)
-}
-
-func TestFailuresTogetherCountOnce(t *testing.T) {
-	var s targetState
-	for range 10 {
-		s.failed(nil, 0, t0)
-	}
-	require.EqualValues(t, 1, s.failures.Load())
-	require.True(t, s.cooling(t0.Add(9*time.Second)))
-	require.False(t, s.cooling(t0.Add(10*time.Second)))
-	s.failed(&Cooldown{Off: true}, 0, t0.Add(time.Minute))
-	require.EqualValues(t, 1, s.failures.Load())
-	s.succeeded(t0.Add(-time.Nanosecond))
-	require.EqualValues(t, 1, s.failures.Load(), "what began before the failure does not forgive it")
-	s.succeeded(t0)
-	require.Zero(t, s.failures.Load())
-}
-
 func BenchmarkOrder(b *testing.B) {
 	for name, s := range allSelectors() {
 		for _, n := range []int{2, 10} {

@@ -1,7 +1,6 @@
 package plexus
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +19,9 @@ var rotations = caddy.NewUsagePool()
 
 // targetState is what is learnt of one target: a provider's model.
 type targetState struct {
-	coolUntil atomic.Int64 // Unix time in nanoseconds; 0 when it is not cooling down
-	failures  atomic.Int64 // in a row
-	failedAt  atomic.Int64 // Unix time in nanoseconds of the latest of them
-	told      atomic.Bool  // whether the provider itself said how long to stay away
-	explored  atomic.Int64 // Unix time in nanoseconds of the latest exploration
-	unpriced  atomic.Bool  // whether it has been said that a cost is not known
+	breaker
+	explored atomic.Int64 // Unix time in nanoseconds of the latest exploration
+	unpriced atomic.Bool  // whether it has been said that a cost is not known
 
 	mu           sync.Mutex
 	firstContent average // seconds
@@ -74,92 +70,6 @@ func (s *targetState) observeOutputRate(tokensPerSecond float64, now time.Time) 
 	s.outputRate.add(tokensPerSecond, now)
 }
 
-// Cooldown is how long a target is left alone after a failure that is its own
-// fault.
-type Cooldown struct {
-	// Never leaves a target alone. Default: `false`.
-	Off bool `json:"off,omitempty"`
-	// The pause after a first failure. It doubles with each failure that
-	// follows, and is never shorter than the provider asks for in Retry-After.
-	// Default: `10s`.
-	Initial caddy.Duration `json:"initial,omitempty"`
-	// The longest pause. Default: `5m`.
-	Max caddy.Duration `json:"max,omitempty"`
-}
-
-const (
-	defaultCooldown    = 10 * time.Second
-	defaultMaxCooldown = 5 * time.Minute
-	// lastStanding is how many failures in a row a target may have while there
-	// is no other: a single provider's hiccup is better passed on than turned
-	// into an outage.
-	lastStanding = 5
-)
-
-func (c *Cooldown) validate() error {
-	if c != nil && c.Max > 0 && c.Initial > c.Max {
-		return fmt.Errorf("cooldown: the initial pause %s is longer than the longest, %s", time.Duration(c.Initial), time.Duration(c.Max))
-	}
-	return nil
-}
-
-// pause is how long to stay away after so many failures in a row.
-func (c *Cooldown) pause(failures int64, retryAfter time.Duration) time.Duration {
-	initial, longest := defaultCooldown, defaultMaxCooldown
-	if c != nil && c.Initial > 0 {
-		initial = time.Duration(c.Initial)
-	}
-	if c != nil && c.Max > 0 {
-		longest = time.Duration(c.Max)
-	}
-	pause := initial
-	for i := int64(1); i < failures && pause < longest; i++ {
-		pause *= 2
-	}
-	return min(max(pause, retryAfter), longest)
-}
-
-// failed notes a failure that is the target's fault. Requests that were under
-// way together fail together; they count as one.
-func (s *targetState) failed(c *Cooldown, retryAfter time.Duration, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c != nil && c.Off || s.cooling(now) {
-		return
-	}
-	s.failedAt.Store(now.UnixNano())
-	s.told.Store(retryAfter > 0)
-	s.coolUntil.Store(now.Add(c.pause(s.failures.Add(1), retryAfter)).UnixNano())
-}
-
-// blame notes a failure that is the target's fault. Models that nobody listed
-// share a state, and shall not suffer for each other.
-func (t *Target) blame(retryAfter time.Duration, now time.Time) {
-	if t.label != unlistedLabel {
-		t.state.failed(t.Provider.Cooldown, retryAfter, now)
-	}
-}
-
-// succeeded forgives what was before the attempt that succeeded began: a long
-// stream that ends well says nothing of failures since.
-func (s *targetState) succeeded(began time.Time) {
-	if s.failures.Load() == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if began.UnixNano() >= s.failedAt.Load() {
-		s.failures.Store(0)
-		s.coolUntil.Store(0)
-	}
-}
-
-func (s *targetState) cooling(now time.Time) bool { return now.UnixNano() < s.coolUntil.Load() }
-
-// avoidable tells whether a cooling target is to be left alone even where there
-// is no other.
-func (s *targetState) avoidable() bool { return s.told.Load() || s.failures.Load() >= lastStanding }
-
 // explore asks for the leave to send a request to a target of which nothing is
 // known. One a second gets it: enough to learn, too few to hurt.
 func (s *targetState) explore(now time.Time) bool {
@@ -184,7 +94,9 @@ type pooled struct {
 }
 
 func (p *pooled) state(key string) (*targetState, error) {
-	s, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return new(targetState), nil })
+	s, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return &targetState{breaker: breaker{key: key}}, nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -610,11 +610,11 @@ func TestCredentialInAStream(t *testing.T) {
 
 // What one target cannot express, another may that is only cooling down.
 func TestAbleButCooling(t *testing.T) {
-	able := newProvider(t, says(500, ""))
+	able := newProvider(t, says(429, "", "Retry-After", "60"))
 	g := newGateway(t, "provider able {\n base_url chat "+able.URL+"/v1\n}\nprovider other {\n base_url messages "+able.URL+"/v1\n}\nmodel fast {\n selector in_order\n target able m\n target other m\n}")
 	url := serveGateway(t, g).URL
 	const two = `{"model":"fast","n":2,"messages":[{"role":"user","content":"hi"}]}`
-	require.Equal(t, 502, post(t, url+"/v1/chat/completions", two).status)
+	require.Equal(t, 429, post(t, url+"/v1/chat/completions", two).status)
 	got := post(t, url+"/v1/chat/completions", two)
 	require.Equal(t, 503, got.status, got.body)
 	require.NotEmpty(t, got.header.Get("Retry-After"))

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,12 +16,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-plexus/plexus/api"
-	"github.com/caddy-plexus/plexus/api/gemini"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
-// failure is an attempt that came to nothing, before anything of it reached the
-// client.
+// failure is an attempt that came to nothing, or broke off.
 type failure struct {
 	target *Target
 	// status is the provider's; 0 where it did not get as far.
@@ -36,6 +33,8 @@ type failure struct {
 	retryAfter time.Duration
 	// timeout says that time ran out.
 	timeout bool
+	// late says that the first content had reached the client before.
+	late bool
 	// dropped says that the connection ended before any answer came.
 	dropped bool
 	// blameless says that the target will serve other requests well.
@@ -111,20 +110,23 @@ const maxErrorBody = 64 << 10
 // judgeStatus is the verdict on an answer that is no success. It tells whether
 // the next target shall be tried; if not, the answer is the client's.
 func judgeStatus(status int, header http.Header, body []byte, f *Failover, now time.Time) (failure, bool) {
-	out := failure{status: status, verdict: verdictStatus, retryAfter: retryAfter(header, now)}
-	if out.retryAfter == 0 {
-		out.retryAfter = gemini.RetryDelay(body) // Google says it nowhere else
-	}
+	out := failure{status: status, verdict: verdictStatus, retryAfter: retryFloor(status, header, body, now)}
+	what := readComplaint(body)
 	switch {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case what.flagged(status):
+		out.reason, out.blameless = fmt.Sprintf("%d (it objects to the content)", status), true
+		return out, true
+	case what.tooDear(status):
+		out.reason, out.blameless = fmt.Sprintf("%d (our account there cannot pay for this request)", status), true
+		return out, true
+	case what.exhausted(status):
+		out.verdict, out.reason = verdictCredential, fmt.Sprintf("%d (our account there is exhausted)", status)
+		return out, true
+	case status == http.StatusForbidden && unknownModel(status, body):
+		out.verdict, out.reason = verdictUnknown, "403 (our account there has no access to the model)"
+		return out, true
+	case what.refusesCredential(status):
 		out.verdict, out.reason = verdictCredential, fmt.Sprintf("%d (it refuses our credential)", status)
-		return out, true
-	case status == http.StatusPaymentRequired:
-		out.verdict, out.reason = verdictCredential, "402 (our account there is exhausted)"
-		return out, true
-	case status == http.StatusBadRequest && bytes.Contains(body, []byte("API_KEY_INVALID")):
-		// Gemini's way to refuse a credential.
-		out.verdict, out.reason = verdictCredential, "400 (it refuses our credential)"
 		return out, true
 	case (status == http.StatusNotFound || status == http.StatusBadRequest) && unknownModel(status, body):
 		out.verdict, out.reason, out.blameless = verdictUnknown, fmt.Sprintf("%d (it does not know the model)", status), true
@@ -173,23 +175,6 @@ func judgeAnswer(signs api.Signs, body []byte) (failure, bool) {
 		return failure{reason: "an answer without content", verdict: verdictInvalid}, true
 	}
 	return failure{}, false
-}
-
-// retryAfter is what a provider says of when to come back: retry-after-ms, as
-// OpenAI and Azure send it, or Retry-After in seconds or as a date (RFC 9110,
-// section 10.2.3).
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	if ms, err := strconv.ParseFloat(header.Get("Retry-After-Ms"), 64); err == nil && ms > 0 && ms < 1e12 {
-		return time.Duration(ms * float64(time.Millisecond))
-	}
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil && seconds < 1e9 {
-		return max(0, time.Duration(seconds*float64(time.Second)))
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now))
-	}
-	return 0
 }
 
 // allFailed is the one answer to a request whose every attempt came to nothing.

@@ -1,0 +1,142 @@
+package plexus
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "plexus",
+		Usage: "targets|clear",
+		Short: "Shows the targets of a running LLM gateway, and clears their cooldowns",
+		Long: `
+Asks a running Caddy, through its admin API, for the targets of its gateways.
+The address of the API is taken from --address, else from the configuration
+file given with --config, else it is the default one.
+`,
+		CobraFunc: addCommands,
+	})
+}
+
+func addCommands(root *cobra.Command) {
+	root.PersistentFlags().String("address", "", "The address of the admin API")
+	root.PersistentFlags().StringP("config", "c", "", "The configuration file that says where the admin API is")
+	root.PersistentFlags().StringP("adapter", "a", "", "The config adapter of that file")
+	targets := &cobra.Command{
+		Use:   "targets [--json]",
+		Short: "Lists the targets: whether they are up, how fast, and what is held against them",
+		Args:  cobra.NoArgs,
+		RunE:  listTargets,
+	}
+	targets.Flags().Bool("json", false, "Print the admin API's own answer")
+	root.AddCommand(targets, &cobra.Command{
+		Use:   "clear [<provider>[/<model>]]",
+		Short: "Forgets what is held against all targets, those of a provider, or one",
+		Args:  cobra.MaximumNArgs(1),
+		RunE:  clearTargets,
+	})
+}
+
+func listTargets(cmd *cobra.Command, _ []string) error {
+	body, err := askAdmin(cmd, http.MethodGet, pathTargets, nil)
+	if err != nil {
+		return err
+	}
+	if raw, _ := cmd.Flags().GetBool("json"); raw {
+		_, err = cmd.OutOrStdout().Write(body)
+		return err
+	}
+	var list []targetStatus
+	if err := json.Unmarshal(body, &list); err != nil {
+		return fmt.Errorf("reading the answer of the admin API: %w", err)
+	}
+	return printTargets(cmd.OutOrStdout(), list, time.Now())
+}
+
+// printTargets writes a table, a line a target.
+func printTargets(to io.Writer, list []targetStatus, now time.Time) error {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "TARGET\tSTATE\tFOR\tFAILURES\tFIRST CONTENT\tTOKENS/S\tREASON")
+	for _, t := range list {
+		wait, first, rate, reason := "-", "-", "-", "-"
+		if t.Until != nil && t.Until.After(now) {
+			wait = t.Until.Sub(now).Round(time.Second).String()
+		}
+		if t.FirstContent != nil {
+			first = fmt.Sprintf("%.2fs", *t.FirstContent)
+		}
+		if t.OutputRate != nil {
+			rate = fmt.Sprintf("%.0f", *t.OutputRate)
+		}
+		if t.Reason != "" {
+			reason = t.Reason
+		}
+		fmt.Fprintf(table, "%s/%s\t%s\t%s\t%d\t%s\t%s\t%s\n", t.Provider, t.Model, t.State, wait, t.Failures, first, rate, reason)
+	}
+	return table.Flush()
+}
+
+func clearTargets(cmd *cobra.Command, args []string) error {
+	var what clearing
+	if len(args) == 1 {
+		what.Provider, what.Model, _ = strings.Cut(args[0], "/")
+		if what.Provider == "" {
+			return fmt.Errorf("expected <provider> or <provider>/<model>, got %q", args[0])
+		}
+	}
+	request, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	body, err := askAdmin(cmd, http.MethodPost, pathClear, request)
+	if err != nil {
+		return err
+	}
+	var done cleared
+	if err := json.Unmarshal(body, &done); err != nil {
+		return fmt.Errorf("reading the answer of the admin API: %w", err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "cleared: %d\n", done.Cleared)
+	return err
+}
+
+// askAdmin sends a request to the admin API of the running Caddy.
+func askAdmin(cmd *cobra.Command, method, path string, body []byte) ([]byte, error) {
+	flag := func(name string) string { value, _ := cmd.Flags().GetString(name); return value }
+	address, err := caddycmd.DetermineAdminAPIAddress(flag("address"), nil, flag("config"), flag("adapter"))
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin API: %w", err)
+	}
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body)
+	}
+	res, err := caddycmd.AdminAPIRequest(address, method, path, nil, reader)
+	if err != nil {
+		return nil, adminProblem(err)
+	}
+	defer res.Body.Close()
+	return io.ReadAll(io.LimitReader(res.Body, 64<<20))
+}
+
+// adminProblem is what the admin API says is wrong, without its JSON.
+func adminProblem(err error) error {
+	_, said, found := strings.Cut(err.Error(), "{")
+	var problem caddy.APIError
+	if !found || json.Unmarshal([]byte("{"+said), &problem) != nil || problem.Message == "" {
+		return err
+	}
+	return errors.New(problem.Message)
+}

@@ -1,0 +1,89 @@
+package plexus
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What each vendor says, and what it is held against.
+func TestWhoIsToBlame(t *testing.T) {
+	target := &Target{Provider: &Provider{Name: "p", credential: new(breaker)}, Model: "m", label: "m", state: new(targetState)}
+	const nobody, model, credential, client = "nobody", "model", "credential", "client"
+	f := func(status int, body, want string) {
+		t.Helper()
+		verdict, next := judgeStatus(status, http.Header{}, []byte(body), &Failover{}, t0)
+		got := map[*breaker]string{nil: nobody, &target.state.breaker: model, target.Provider.credential: credential}[target.culprit(&verdict)]
+		if !next {
+			got = client
+		}
+		require.Equal(t, want, got, "%d %s", status, body)
+	}
+	f(401, "", credential)
+	f(402, "", credential)
+	f(403, "", credential)
+	// OpenAI, Moonshot
+	f(429, `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`, credential)
+	f(429, `{"error":{"message":"Your account is suspended","type":"exceeded_current_quota_error"}}`, credential)
+	f(429, `{"error":{"message":"Rate limit reached for gpt-4o","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, model)
+	f(403, "{\"error\":{\"message\":\"Project `p` does not have access to model `gpt-4o`\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"model_not_found\"}}", model)
+	// Anthropic
+	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits."}}`, credential)
+	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}`, credential)
+	f(529, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, model)
+	// DeepSeek, OpenRouter
+	f(402, `{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}`, credential)
+	f(402, `{"error":{"message":"Insufficient credits","code":402}}`, credential)
+	f(402, `{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 100.","code":402}}`, nobody)
+	f(403, `{"error":{"code":403,"message":"Your chosen model requires moderation","metadata":{"reasons":["x"],"flagged_input":"hi"}}}`, nobody)
+	// Gemini
+	f(400, `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}`, credential)
+	f(400, `[{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}]`, credential)
+	f(429, `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}`, model)
+	// xAI
+	f(400, `{"code":"Client specified an invalid argument","error":"Incorrect API key provided: ab***. You can obtain an API key from https://console.x.ai."}`, credential)
+	f(429, `{"code":"x","error":"Your team t has either used all available credits or reached its monthly spending limit."}`, credential)
+	f(403, `{"code":"x","error":"Content violates usage guidelines."}`, nobody)
+	// The request's own fault
+	f(400, `{"error":{"message":"max_tokens is too large","code":null}}`, client)
+	f(400, `{"object":"error","message":"Invalid model: x","type":"invalid_model"}`, nobody)
+	f(404, `{"error":{"message":"The model x does not exist","code":"model_not_found"}}`, nobody)
+	for _, status := range []int{408, 409, 425, 429, 500, 502, 503, 504} {
+		f(status, "", model)
+	}
+}
+
+// Errors quote requests. A client that writes a provider's code for an empty
+// account into one shall not take the credential away from all.
+func TestAQuotedCodeBlamesNobody(t *testing.T) {
+	f := func(body string) {
+		t.Helper()
+		verdict, next := judgeStatus(400, http.Header{}, []byte(body), &Failover{}, t0)
+		require.False(t, next)
+		require.Equal(t, verdictClientError, verdict.verdict)
+	}
+	f(`{"error":{"message":"Invalid value: 'insufficient_quota'. Supported values are: 'auto'.","type":"invalid_request_error","param":"tool_choice","code":"invalid_value"}}`)
+	f(`{"error":{"code":400,"message":"Invalid value at 'x' (TYPE_ENUM), \"API_KEY_INVALID\"","status":"INVALID_ARGUMENT"}}`)
+	f(`{"type":"error","error":{"type":"invalid_request_error","message":"tools.0.name: 'your credit balance is too low' should match pattern"}}`)
+}
+
+// Names that clients make up cannot be held against each other, nor against the
+// credential where a 403 may be about the name.
+func TestUnlistedModelsBlameNoOther(t *testing.T) {
+	target := &Target{Provider: &Provider{credential: new(breaker)}, state: new(targetState), label: unlistedLabel}
+	require.Nil(t, target.culprit(&failure{status: 500, verdict: verdictStatus}))
+	require.Nil(t, target.culprit(&failure{status: 403, verdict: verdictCredential}))
+	require.Same(t, target.Provider.credential, target.culprit(&failure{status: 401, verdict: verdictCredential}))
+}
+
+func FuzzJudgeStatus(f *testing.F) {
+	for _, seed := range []string{`[{"error":{"details":[{"reason":"x"}],"metadata":{"flagged_input":1}}}]`, `{"error":"Please try again in 20s"}`, `{"message":"retry after 6 seconds"}`, "[", `{"error":{"code":`} {
+		f.Add(429, seed)
+	}
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		verdict, _ := judgeStatus(status, http.Header{}, []byte(body), &Failover{}, t0)
+		require.NotEmpty(t, verdict.verdict)
+		require.GreaterOrEqual(t, verdict.retryAfter.Nanoseconds(), int64(0))
+	})
+}

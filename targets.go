@@ -1,0 +1,165 @@
+package plexus
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// targets lists what the gateway may ask, each once, in the order of the
+// providers and their models' names.
+func (g *Gateway) targets() []*Target {
+	var all []*Target
+	add := func(t *Target) {
+		if !t.Provider.Disabled && !slices.ContainsFunc(all, func(other *Target) bool { return other.state == t.state }) {
+			all = append(all, t)
+		}
+	}
+	for _, p := range g.Providers {
+		for _, name := range sortedKeys(p.models) {
+			add(p.models[name])
+		}
+	}
+	for _, rt := range g.router.models {
+		for _, t := range rt.targets {
+			add(t)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *Target) int {
+		return cmp.Or(slices.Index(g.Providers, a.Provider)-slices.Index(g.Providers, b.Provider), cmp.Compare(a.Model, b.Model))
+	})
+	return all
+}
+
+// eachBreaker calls for every credential and every target of the gateway.
+func (g *Gateway) eachBreaker(do func(*Provider, *breaker)) {
+	for _, p := range g.Providers {
+		if !p.Disabled {
+			do(p, p.credential)
+		}
+	}
+	for _, t := range g.targets() {
+		do(t.Provider, &t.state.breaker)
+	}
+}
+
+// The states of a target, as the admin API tells them.
+const (
+	stateUp       = "up"
+	stateCooling  = "cooling"
+	stateHalfOpen = "half_open" // the pause is over, the next request finds out
+	stateProbing  = "probing"   // a request is finding out
+)
+
+// targetStatus is what the admin API tells of a target.
+type targetStatus struct {
+	Provider string `json:"provider"`
+	Model    string `json:"model"`
+	State    string `json:"state"`
+	// Until is the end of the pause.
+	Until *time.Time `json:"until,omitempty"`
+	// Failures are the pauses so far that were not enough.
+	Failures int64  `json:"failures"`
+	Reason   string `json:"reason,omitempty"`
+	// Credential says that the provider's credential is at fault.
+	Credential   bool     `json:"credential,omitempty"`
+	FirstContent *float64 `json:"first_content_seconds,omitempty"`
+	OutputRate   *float64 `json:"output_tokens_per_second,omitempty"`
+}
+
+// targetStatus tells of all targets of all gateways.
+func (a *App) targetStatus() []targetStatus {
+	list := []targetStatus{}
+	seen := map[*targetState]bool{}
+	for _, g := range a.gateways {
+		for _, t := range g.targets() {
+			if !seen[t.state] {
+				seen[t.state] = true
+				list = append(list, t.status(g.now()))
+			}
+		}
+	}
+	return list
+}
+
+func (t *Target) status(now time.Time) targetStatus {
+	out := targetStatus{Provider: t.Provider.Name, Model: t.Model, State: stateUp}
+	if b := t.hindrance(); b != nil {
+		b.mu.Lock()
+		out.State, out.Failures, out.Reason = b.state(now), b.failures, b.reason
+		out.Until = new(timeOf(b.until.Load(), now).UTC().Round(time.Millisecond))
+		out.Credential = b == t.Provider.credential
+		b.mu.Unlock()
+		if out.State == stateUp { // since a moment ago
+			out.Until, out.Credential = nil, false
+		}
+	}
+	if d, known := t.FirstContent(now); known {
+		out.FirstContent = new(d.Seconds())
+	}
+	if rate, known := t.OutputRate(now); known {
+		out.OutputRate = &rate
+	}
+	return out
+}
+
+// hindrance is what keeps requests away from the target the longest, or nil.
+func (t *Target) hindrance() *breaker {
+	var worst *breaker
+	if t.Provider.cooldown.Off {
+		return nil
+	}
+	for _, b := range t.breakers() {
+		if until := b.until.Load(); until != 0 && (worst == nil || until > worst.until.Load()) {
+			worst = b
+		}
+	}
+	return worst
+}
+
+func (b *breaker) state(now time.Time) string {
+	switch until := b.until.Load(); {
+	case until == 0:
+		return stateUp
+	case stamp(now) < until:
+		return stateCooling
+	case b.probe.Load() == until:
+		return stateProbing
+	}
+	return stateHalfOpen
+}
+
+// clear forgets what is held against targets, and against their credentials. It
+// tells against how many something was.
+func (a *App) clear(what clearing) (int, error) {
+	n, known := 0, false
+	for _, g := range a.gateways {
+		var matching []*Target
+		for _, t := range g.targets() {
+			if (what.Provider == "" || t.Provider.Name == what.Provider) && (what.Model == "" || t.Model == what.Model) {
+				matching = append(matching, t)
+			}
+		}
+		known = known || len(matching) > 0
+		n += g.clear(matching)
+	}
+	if !known && what != (clearing{}) {
+		return 0, fmt.Errorf("there is no target %s/%s", what.Provider, cmp.Or(what.Model, "*"))
+	}
+	return n, nil
+}
+
+func (g *Gateway) clear(targets []*Target) (n int) {
+	for _, t := range targets {
+		if t.hindrance() != nil {
+			n++
+		}
+	}
+	for _, t := range targets {
+		for _, b := range t.breakers() {
+			g.noteUp(t, b, b.clear())
+		}
+	}
+	return n
+}
