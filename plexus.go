@@ -10,6 +10,7 @@
 //	health.go       what failures are held against, and by breaker.go for how long
 //	way.go          the API in which a target is asked, and the request in it
 //	provider.go     where and how the provider is reached
+//	answer.go       what becomes of its answer, up to its end
 //	relay.go        the answer's bytes, as they come
 //	translate.go    or the answer in the client's API, where that is another
 package plexus

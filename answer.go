@@ -1,0 +1,215 @@
+package plexus
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-plexus/plexus/api"
+)
+
+// answer is a target's answer on its way to the client.
+type answer struct {
+	x       *exchange
+	ctx     context.Context
+	target  *Target
+	passage *passage
+	ids     *responseIDs // for responses that the provider stores
+	began   time.Time
+	res     *http.Response
+	clock   *time.Timer
+	watcher api.Watcher
+
+	content  time.Duration // since began, to the first content
+	events   int64         // that went to the client
+	finished bool          // as the model meant it to
+	closed   bool          // nothing of it can follow
+	failed   bool          // the provider says so
+	told     bool          // the client has been told that it broke off
+}
+
+// pass passes the answer on: by relay where client and target speak the same
+// API, else by translation. It returns nil once the client has got anything, else
+// why the next target shall be asked.
+func (a *answer) pass() *failure {
+	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
+	switch {
+	case kind == "text/html":
+		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
+	case a.passage.stream && kind != eventStream && a.saysEvents():
+		kind = eventStream
+		a.res.Header.Set("Content-Type", kind)
+	}
+	if stream := kind == eventStream; a.translates(stream) {
+		return a.translate(stream)
+	}
+	return a.relay(kind)
+}
+
+const eventStream = "text/event-stream"
+
+// saysEvents tells whether an answer that does not call itself a stream of events
+// is one, as those of some servers are.
+func (a *answer) saysEvents() bool {
+	body := bufio.NewReader(a.res.Body)
+	a.res.Body = rejoined{body, a.res.Body}
+	head, _ := body.Peek(len("event:"))
+	for _, field := range []string{"data:", "event:", "id:", ":"} {
+		if strings.HasPrefix(string(head), field) {
+			return true
+		}
+	}
+	return false
+}
+
+// translates tells whether the answer has to be put into another form: its API is
+// another one, or it is a stream where the client asked for none, or the reverse.
+// The latter passes as it is where nobody understands what the client asks.
+func (a *answer) translates(stream bool) bool {
+	if a.passage.op.api != a.x.op.api {
+		return true
+	}
+	if stream && a.x.wantsArray() {
+		return true // which only Gemini's clients do
+	}
+	if stream == a.x.req.stream || a.x.op.verb != verbGenerate || codecs[a.x.op.api] == nil || a.isArray() {
+		return false
+	}
+	_, err := a.x.neutralRequest()
+	return err == nil
+}
+
+// wantsArray tells whether the client asks for a stream in a JSON array, as Gemini's
+// do without alt=sse.
+func (x *exchange) wantsArray() bool {
+	return x.op.streams() && x.r.URL.Query().Get("alt") != "sse"
+}
+
+// isArray tells whether the answer is a stream in a JSON array, as Gemini's are
+// without alt=sse.
+func (a *answer) isArray() bool {
+	return a.passage.op.streams() && !strings.Contains(a.passage.query, "alt=sse")
+}
+
+func (a *answer) fail(f failure) *failure {
+	f.status = a.res.StatusCode
+	return a.x.failed(a.target, f, nil)
+}
+
+// gone is the verdict on an answer that broke off before anything of it went to
+// the client.
+func (a *answer) gone(err error) *failure {
+	f := judgeError(a.ctx, err)
+	return a.x.failed(a.target, f, err)
+}
+
+// commit sends the header to the client. From here on there is no failover.
+func (a *answer) commit() error {
+	x := a.x
+	if !a.clock.Stop() {
+		// The first content came in the very moment in which time ran out.
+		return errFirstContent
+	}
+	now := x.gateway.now()
+	x.committed = true
+	// Nobody else will be asked, and the stream may go on for an hour.
+	x.req.body = nil
+	x.sent.drop()
+	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
+	header := x.w.Header()
+	copyAnswerHeader(header, a.res.Header)
+	x.nameTarget(header)
+	x.gateway.answered(a.target, a.began)
+	return nil
+}
+
+// streamHeader keeps what stands between us and the client from collecting the
+// events: compression gains nothing on what is flushed one by one, and a buffer,
+// such as nginx's, defeats its purpose.
+func streamHeader(header http.Header) {
+	header["Cache-Control"] = []string{"no-cache, no-transform"}
+	header["X-Accel-Buffering"] = []string{"no"}
+}
+
+// send writes bytes and sees to it that they leave.
+func (x *exchange) send(b []byte) error {
+	if _, err := x.w.Write(b); err != nil {
+		return err
+	}
+	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// ended judges how the provider's stream ended. One that it left unfinished ends
+// with the error event of the client's API: never in silence, as if this were
+// all. A finished one may end without the API's mark of the end, as some
+// servers do, but may not break off before it.
+func (a *answer) ended(err error) {
+	orderly := err == nil || errors.Is(err, io.EOF)
+	switch {
+	case a.failed:
+		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
+	case a.finished && (orderly || a.closed):
+		a.conclude(verdictServed, nil, nil)
+	case a.x.r.Context().Err() != nil:
+		a.clientGone(err)
+	default:
+		e := a.brokenOff()
+		a.conclude(verdictInvalid, e, err)
+		if !a.told {
+			_ = a.send(a.x.op.api.ErrorEvent(e.forClient(), a.events)) // nothing is left to try
+		}
+	}
+}
+
+func (a *answer) brokenOff() *Error {
+	return fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target)
+}
+
+func (a *answer) send(b []byte) error { return a.x.send(b) }
+
+// clientGone notes that the client left. SDKs hang up on the last event, without
+// waiting for the end of the body: that is a success.
+func (a *answer) clientGone(err error) {
+	if a.finished && !a.failed {
+		a.conclude(verdictServed, nil, nil)
+		return
+	}
+	a.conclude(verdictCanceled, fail(ErrClientClosed, "the client went away"), err)
+}
+
+// conclude records how the answer ended, and what it tells of the target.
+func (a *answer) conclude(verdict string, e *Error, cause error) {
+	x, t, now := a.x, a.target, a.x.gateway.now()
+	x.usage, x.err = a.watcher.Usage(), e
+	metrics.attempt(t, verdict)
+	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {
+		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
+			zap.Int("attempt", x.attempts), zap.String("verdict", verdict), zap.Error(cause))
+	}
+	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
+	switch verdict {
+	case verdictServed:
+		x.gateway.succeeded(t, a.began)
+		if x.op.verb == verbCount || x.op.verb == verbEmbed {
+			return // tells nothing of how fast the target answers questions
+		}
+		t.state.observeFirstContent(a.content, now)
+		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
+			t.state.observeOutputRate(rate, now)
+			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
+		}
+	case verdictInvalid:
+		x.gateway.blame(t, &failure{reason: e.Message, verdict: verdict, late: true}, a.began)
+	}
+}
