@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -128,6 +129,27 @@ func (a *answer) commit() error {
 	copyAnswerHeader(header, a.res.Header)
 	x.nameTarget(header)
 	x.gateway.answered(a.target, a.began)
+	return nil
+}
+
+// sendWhole gives the client an answer in one piece. A kind takes the place of the
+// provider's Content-Type.
+func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
+	if err := a.commit(); err != nil {
+		return a.gone(err)
+	}
+	header := a.x.w.Header()
+	if kind != "" {
+		header["Content-Type"] = []string{kind}
+	}
+	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	a.x.w.WriteHeader(status)
+	a.finished = true
+	if _, err := a.x.w.Write(body); err != nil {
+		a.clientGone(err)
+		return nil
+	}
+	a.ended(nil)
 	return nil
 }
 

@@ -1,8 +1,8 @@
 package plexus
 
 import (
+	"encoding/json"
 	"errors"
-	"net/http"
 	"strconv"
 
 	"go.uber.org/zap"
@@ -37,13 +37,8 @@ func (x *exchange) count() error {
 	case api.Responses:
 		body = append([]byte(`{"object":"response.input_tokens",`), body[1:]...)
 	}
-	header := x.w.Header()
-	header.Set(estimateHeader, "true")
-	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	x.w.WriteHeader(http.StatusOK)
-	_, _ = x.w.Write(body) // a client that is gone needs no answer
-	return nil
+	x.w.Header().Set(estimateHeader, "true")
+	return x.writeJSON(json.RawMessage(body))
 }
 
 // estimate is about how many tokens the request has. Of one that holds something

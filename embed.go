@@ -3,7 +3,6 @@ package plexus
 import (
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/embeddings"
@@ -59,20 +58,7 @@ func (a *answer) translateEmbeddings() *failure {
 	if err != nil {
 		return a.x.failed(a.target, failure{status: a.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
 	}
-	if err := a.commit(); err != nil {
-		return a.gone(err)
-	}
-	header := a.x.w.Header()
-	header["Content-Type"] = []string{"application/json"}
-	header["Content-Length"] = []string{strconv.Itoa(len(out))}
-	a.x.w.WriteHeader(http.StatusOK)
-	a.finished = true
-	if _, err := a.x.w.Write(out); err != nil {
-		a.clientGone(err)
-		return nil
-	}
-	a.ended(nil)
-	return nil
+	return a.sendWhole(http.StatusOK, "application/json", out)
 }
 
 func (a *answer) embeddings(body []byte) ([]byte, error) {

@@ -59,21 +59,10 @@ func (a *answer) relayWhole() *failure {
 	if a.x.op.verb == verbCount && !counts(body) {
 		return a.fail(failure{reason: "an answer that is no count", verdict: verdictInvalid})
 	}
-	if err := a.commit(); err != nil {
-		return a.gone(err)
-	}
 	if a.ids != nil {
 		body = a.ids.document(body)
 	}
-	a.x.w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
-	a.x.w.WriteHeader(a.res.StatusCode)
-	a.finished = true
-	if _, err := a.x.w.Write(body); err != nil {
-		a.clientGone(err)
-		return nil
-	}
-	a.ended(nil)
-	return nil
+	return a.sendWhole(a.res.StatusCode, "", body)
 }
 
 // relayBytes passes on audio, and what else Plexus does not look into, as it

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -154,20 +153,7 @@ func (t *translation) deliver(resp *api.Response) *failure {
 	if err != nil {
 		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
 	}
-	if err := t.commit(); err != nil {
-		return t.gone(err)
-	}
-	header := t.x.w.Header()
-	header["Content-Type"] = []string{"application/json"}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
-	t.x.w.WriteHeader(http.StatusOK)
-	t.finished = true
-	if _, err := t.x.w.Write(body); err != nil {
-		t.clientGone(err)
-		return nil
-	}
-	t.ended(nil)
-	return nil
+	return t.sendWhole(http.StatusOK, "application/json", body)
 }
 
 // unfold gives a whole answer to a client that asked for a stream.
