@@ -2,7 +2,6 @@ package plexus
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -19,21 +18,16 @@ import (
 
 // answer is a target's answer on its way to the client.
 type answer struct {
-	x       *exchange
-	ctx     context.Context
-	target  *Target
-	passage *passage
-	ids     *responseIDs // for responses that the provider stores
-	began   time.Time
+	*attempt
 	res     *http.Response
-	clock   *time.Timer
+	ids     *responseIDs // for responses that the provider stores
 	watcher api.Watcher
 
 	content  time.Duration // since began, to the first content
 	events   int64         // that went to the client
 	finished bool          // as the model meant it to
 	closed   bool          // nothing of it can follow
-	failed   bool          // the provider says so
+	errored  bool          // the provider says so
 	told     bool          // the client has been told that it broke off
 }
 
@@ -102,14 +96,13 @@ func (a *answer) isArray() bool {
 
 func (a *answer) fail(f failure) *failure {
 	f.status = a.res.StatusCode
-	return a.x.failed(a.target, f, nil)
+	return a.failed(f, nil)
 }
 
 // gone is the verdict on an answer that broke off before anything of it went to
 // the client.
 func (a *answer) gone(err error) *failure {
-	f := judgeError(a.ctx, err)
-	return a.x.failed(a.target, f, err)
+	return a.failed(judgeError(a.ctx, err), err)
 }
 
 // commit sends the header to the client. From here on there is no failover.
@@ -123,7 +116,7 @@ func (a *answer) commit() error {
 	x.committed = true
 	// Nobody else will be asked, and the stream may go on for an hour.
 	x.req.body = nil
-	x.sent.drop()
+	a.sent.drop()
 	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
@@ -179,7 +172,7 @@ func (x *exchange) send(b []byte) error {
 func (a *answer) ended(err error) {
 	orderly := err == nil || errors.Is(err, io.EOF)
 	switch {
-	case a.failed:
+	case a.errored:
 		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
 	case a.finished && (orderly || a.closed):
 		a.conclude(verdictServed, nil, nil)
@@ -203,7 +196,7 @@ func (a *answer) send(b []byte) error { return a.x.send(b) }
 // clientGone notes that the client left. SDKs hang up on the last event, without
 // waiting for the end of the body: that is a success.
 func (a *answer) clientGone(err error) {
-	if a.finished && !a.failed {
+	if a.finished && !a.errored {
 		a.conclude(verdictServed, nil, nil)
 		return
 	}

@@ -56,7 +56,7 @@ func (a *answer) translateEmbeddings() *failure {
 	}
 	out, err := a.embeddings(body)
 	if err != nil {
-		return a.x.failed(a.target, failure{status: a.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
+		return a.failed(failure{status: a.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
 	}
 	return a.sendWhole(http.StatusOK, "application/json", out)
 }

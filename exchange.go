@@ -41,7 +41,6 @@ type exchange struct {
 	committed    bool
 	err          *Error
 
-	sent    *source    // the body, as the latest target gets it
 	targets [8]*Target // room for the plan
 }
 

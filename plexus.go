@@ -7,6 +7,7 @@
 //	plexus.go       which endpoint, who asks, what it asks for
 //	router.go       the name's targets, and by selector.go their order
 //	dispatcher.go   the attempts, one target after the other
+//	attempt.go      what one target is sent, and by when it has to answer
 //	health.go       what failures are held against, and by breaker.go for how long
 //	way.go          the API in which a target is asked, and the request in it
 //	provider.go     where and how the provider is reached

@@ -190,7 +190,7 @@ func (a *answer) look(ev sse.Event) api.Signs {
 	signs := a.watcher.Event(ev.Name, ev.Data)
 	a.finished = (a.finished || signs.Finished) && !signs.Reopened
 	a.closed = a.closed && !signs.Reopened || signs.Closed
-	a.failed = a.failed || signs.Failed
+	a.errored = a.errored || signs.Failed
 	return signs
 }
 

@@ -2,7 +2,6 @@ package plexus
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -52,36 +51,34 @@ func (x *exchange) serveStored() error {
 	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel}
 	x.route = Route{Alias: p.Name + "/" + unlistedLabel, Passthrough: true, Targets: []*Target{x.target}}
 	x.attempts = 1
-	ctx, cancel := context.WithCancelCause(x.r.Context())
-	defer cancel(nil)
-	clock := time.AfterFunc(time.Duration(x.gateway.router.failover.Answer), func() { cancel(errFirstContent) })
-	defer clock.Stop()
-	res, err := p.transport.RoundTrip(x.newRequest(ctx, x.target, x.storedPassage(id)))
+	a := &attempt{x: x, target: x.target, passage: x.storedPassage(id)}
+	defer a.start(time.Duration(x.gateway.router.failover.Answer))()
+	res, err := p.transport.RoundTrip(a.newRequest())
 	if err != nil {
-		return x.storedFailed(judgeError(ctx, err), err)
+		return a.storedFailed(judgeError(a.ctx, err), err)
 	}
 	defer res.Body.Close()
 	ids := &responseIDs{provider: p, key: x.key}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == eventStream && res.StatusCode == http.StatusOK {
-		clock.Stop()
+		a.clock.Stop()
 		return x.relayStoredStream(res, ids)
 	}
 	body, err := readAll(io.LimitReader(res.Body, maxTranslated), res.ContentLength)
 	if err != nil {
-		return x.storedFailed(judgeError(ctx, err), err)
+		return a.storedFailed(judgeError(a.ctx, err), err)
 	}
-	return x.relayStored(res, body, ids, id)
+	return a.relayStored(res, body, ids, id)
 }
 
 // relayStored gives the client what the provider said, with its own ids.
-func (x *exchange) relayStored(res *http.Response, body []byte, ids *responseIDs, id string) error {
-	status := res.StatusCode
+func (a *attempt) relayStored(res *http.Response, body []byte, ids *responseIDs, id string) error {
+	x, status := a.x, res.StatusCode
 	switch {
 	case status >= 200 && status <= 299:
 		body = ids.document(body)
 	case status < 400, status >= 500, status == http.StatusTooManyRequests, status == http.StatusUnauthorized, status == http.StatusForbidden:
 		reason := strconv.Itoa(status) + " " + http.StatusText(status)
-		return x.storedFailed(failure{status: status, reason: reason, verdict: verdictStatus, retryAfter: retryAfter(res.Header, x.gateway.now())}, nil)
+		return a.storedFailed(failure{status: status, reason: reason, verdict: verdictStatus, retryAfter: retryAfter(res.Header, x.gateway.now())}, nil)
 	default:
 		// It quotes its own id of the response.
 		body = bytes.ReplaceAll(x.errorBody(x.target, res, body), []byte(id), []byte(x.op.response))
@@ -114,11 +111,12 @@ var storedQuery = []string{"after", "before", "include", "include[]", "include_o
 
 // storedFailed is the answer where the provider gave none: no other has the
 // response.
-func (x *exchange) storedFailed(f failure, cause error) error {
+func (a *attempt) storedFailed(f failure, cause error) error {
+	x := a.x
 	if x.r.Context().Err() != nil {
 		return fail(ErrClientClosed, "the client went away")
 	}
-	x.failures = append(x.failures, *x.failed(x.target, f, cause))
+	x.failures = append(x.failures, *a.failed(f, cause))
 	err := fail(ErrAllTargetsFailed, "the provider %s, which has the response, failed: %s", x.target.Provider.Name, f.reason)
 	if f.timeout {
 		err.Status = http.StatusGatewayTimeout

@@ -68,7 +68,7 @@ func (t *translation) relayAnswer() *failure {
 	}
 	resp, err := t.target.DecodeResponse(body)
 	if err != nil {
-		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be understood", verdict: verdictInvalid}, err)
+		return t.failed(failure{status: t.res.StatusCode, reason: "an answer that cannot be understood", verdict: verdictInvalid}, err)
 	}
 	if f, bad := judgeAnswer(api.Signs{Content: answers(resp)}, body); bad {
 		return t.fail(f)
@@ -109,7 +109,7 @@ func (t *translation) collect() *failure {
 			return t.collectFailed(body, err)
 		}
 		if err := decoder.Decode(ev.Name, ev.Data, add); err != nil {
-			return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
+			return t.failed(failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
 		}
 	}
 	resp, complete := whole.Response()
@@ -151,7 +151,7 @@ func (t *translation) deliver(resp *api.Response) *failure {
 	resp.ID = t.sealed(resp.ID)
 	body, err := t.client.EncodeResponse(resp, t.req)
 	if err != nil {
-		return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
+		return t.failed(failure{status: t.res.StatusCode, reason: "an answer that cannot be translated", verdict: verdictInvalid}, err)
 	}
 	return t.sendWhole(http.StatusOK, "application/json", body)
 }
@@ -193,7 +193,7 @@ func (t *translation) take(ev *api.Event) {
 	case api.UsageEvent:
 		t.watcher = counted(ev.Usage)
 	case api.ErrorEvent:
-		t.failed = true
+		t.errored = true
 		ev = &api.Event{Kind: api.ErrorEvent, Err: t.forClient(ev.Err)}
 	case api.End:
 		t.finished, t.closed = true, true
@@ -247,9 +247,9 @@ func (t *translation) relayEvents() *failure {
 			return t.endedEarly(err)
 		}
 		if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil {
-			return t.x.failed(t.answer.target, failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
+			return t.failed(failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
 		}
-		if t.failed {
+		if t.errored {
 			return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 		}
 		if !t.ready && len(t.buf) > limit {
@@ -307,7 +307,7 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 		case ev.Data == nil:
 			t.take(&api.Event{Kind: api.Ping})
 		default:
-			if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil || t.failed {
+			if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil || t.errored {
 				t.finish(err)
 				return
 			}
@@ -321,7 +321,7 @@ const lingering = 100 * time.Millisecond
 // finish sends what is left, and ends a stream that broke off with the error
 // event of the client's API. A decoder that has reported an error is done.
 func (t *translation) finish(cause error) {
-	if !t.finished && !t.failed && t.x.r.Context().Err() == nil {
+	if !t.finished && !t.errored && t.x.r.Context().Err() == nil {
 		e := t.brokenOff().forClient()
 		t.buf = t.encoder.Encode(t.buf, &api.Event{Kind: api.ErrorEvent, Err: &e})
 		t.told = true

@@ -133,6 +133,18 @@ func (x *exchange) passageTo(t *Target, a api.API) (*passage, error) {
 	}, nil
 }
 
+// asksUsage tells whether a chat stream's usage has to be asked for on the
+// gateway's own account.
+func (x *exchange) asksUsage(p *Provider) bool {
+	return x.req.stream && x.op.api == api.Chat && !x.req.usage && x.mayAskUsage(p)
+}
+
+// mayAskUsage tells whether a provider may be asked for the usage of a stream.
+func (x *exchange) mayAskUsage(p *Provider) bool {
+	return !x.gateway.NoStreamUsage && !p.NoStreamUsage && !presets[p.Preset].noStreamUsage &&
+		!slices.ContainsFunc(p.extra, func(m bodyMember) bool { return m.key == "stream_options" })
+}
+
 // foreign tells whether a request that could be relayed holds what another
 // vendor's model said, with signatures that this one refuses. It is written anew
 // without them, as long as it can be understood.

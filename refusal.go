@@ -1,0 +1,79 @@
+package plexus
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
+)
+
+// refused passes judgement on an answer that is no success, and gives the
+// client the ones that are its own business.
+func (a *attempt) refused(res *http.Response) *failure {
+	x, t, passage := a.x, a.target, a.passage
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	if err != nil && a.ctx.Err() != nil {
+		return a.failed(judgeError(a.ctx, err), err)
+	}
+	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
+	if next || x.op.verb == verbCount {
+		return a.failed(verdict, nil)
+	}
+	metrics.attempt(t, verdict.verdict)
+	x.gateway.succeeded(t, a.began)
+	if passage.op.api == x.op.api {
+		body = x.errorBody(t, res, body)
+	} else {
+		body = x.translatedError(t, passage.op.api, res.StatusCode, body)
+	}
+	if x.req.sealedID != "" { // the provider quotes its own
+		body = bytes.ReplaceAll(body, []byte(x.req.previousID), []byte(x.req.sealedID))
+	}
+	header := x.w.Header()
+	copyAnswerHeader(header, res.Header)
+	x.nameTarget(header)
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	x.committed = true
+	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: verdict.reason}
+	x.w.WriteHeader(res.StatusCode)
+	_, _ = x.w.Write(body) // a client that is gone needs no answer
+	return nil
+}
+
+// translatedError is what the provider said, in the words of the client's API.
+func (x *exchange) translatedError(t *Target, a api.API, status int, body []byte) []byte {
+	said := t.Provider.redact(body)
+	codec, ok := codecs[a]
+	if !ok {
+		codec = codecs[api.Chat] // all of OpenAI's APIs fail in the same words
+	}
+	e := codec.DecodeError(status, said)
+	e.Status = status
+	return x.op.api.ErrorBody(e)
+}
+
+// errorBody is what the provider said, without our credential; in an error of
+// the client's API where it said it in words that no SDK could read.
+func (x *exchange) errorBody(t *Target, res *http.Response, body []byte) []byte {
+	said := bytes.TrimSpace(t.Provider.redact(body))
+	switch {
+	case len(said) > 0 && said[0] == '{' && jsonscan.Valid(said):
+		return said
+	case len(said) > 0 && said[0] == '[' && jsonscan.Valid(said):
+		// Gemini puts the error of a stream without alt=sse into an array.
+		if first := jsonscan.Array(said); first.Next() && jsonscan.Member(first.Value(), "error") != nil {
+			return first.Value()
+		}
+	}
+	message := "the provider " + t.Provider.Name + " refused the request with status " + strconv.Itoa(res.StatusCode)
+	const most = 500
+	if text := strings.ToValidUTF8(string(said[:min(len(said), most)]), ""); text != "" && text[0] != '<' {
+		message += ": " + text
+	}
+	return x.op.api.ErrorBody(api.Error{Status: res.StatusCode, Message: message})
+}
