@@ -36,6 +36,9 @@ type Model struct {
 
 	// What to do when a target fails, where it differs from the gateway's.
 	Failover *Failover `json:"failover,omitempty"`
+
+	// When to ask a second target beside the first. Default: never.
+	Hedge *Hedge `json:"hedge,omitempty"`
 }
 
 // ModelTarget is one provider's model behind an alias.
