@@ -128,6 +128,7 @@ func (a *answer) commit() error {
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
 	x.nameTarget(header)
+	x.flight.answered(now)
 	x.gateway.answered(a.target, a.began)
 	return nil
 }
@@ -220,13 +221,12 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			zap.Int("attempt", x.attempts), zap.String("verdict", verdict), zap.Error(cause))
 	}
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
+	if x.op.verb != verbCount {
+		t.state.observeUsage(x.usage, now)
+	}
 	switch verdict {
 	case verdictServed:
 		x.gateway.succeeded(t, a.began)
-		if x.op.verb == verbCount || x.op.verb == verbEmbed {
-			return // tells nothing of how fast the target answers questions
-		}
-		t.state.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)

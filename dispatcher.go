@@ -24,6 +24,7 @@ func (x *exchange) dispatch() error {
 	var expected estimate
 	if len(x.route.Targets) > 1 {
 		expected = x.req.estimate(&x.op)
+		x.route.of = x
 	}
 	plan, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
@@ -94,6 +95,8 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 func (x *exchange) ask(t *Target, passage *passage, failover *Failover, claim claim) *failure {
 	defer claim.giveBack()
 	began := x.gateway.now()
+	x.flight = t.state.begin(x.req.stream, x.op.verb != verbCount, began)
+	defer x.flight.end()
 	failed := x.attempt(t, passage, failover, began)
 	if failed != nil && x.r.Context().Err() == nil {
 		x.failures = append(x.failures, *failed)

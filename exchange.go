@@ -41,6 +41,9 @@ type exchange struct {
 	committed    bool
 	err          *Error
 
+	flight       flight // the latest attempt
+	conversation uint64 // by what a selector told it from others; 0 for nothing
+
 	sent    *source    // the body, as the latest target gets it
 	targets [8]*Target // room for the plan
 }

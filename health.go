@@ -36,6 +36,37 @@ func (t *Target) pardoned(now time.Time) bool {
 	return true
 }
 
+// leastShare is the part of its weight that a target keeps however often it fails,
+// so that it is asked now and then and can recover.
+const leastShare = 0.1
+
+// EffectiveWeight is the target's weight while nothing fails, and less while some
+// of its attempts do:
+//
+//	weight × max(1/10, share of the latest ten attempts that did not fail)
+//
+// where attempts that have not been made yet count as good ones, failures of more
+// than ten minutes ago do not count, and as many attempts are looked at as
+// last_standing says. A target that is as good as new has all of its weight again.
+func (t *Target) EffectiveWeight(now time.Time) float64 {
+	share := 1.0
+	for _, b := range t.breakers() {
+		share = min(share, b.share(&t.Provider.cooldown, stamp(now)))
+	}
+	return t.Weight * max(share, leastShare)
+}
+
+// unproven tells whether the target is back from a pause, and nobody has found out
+// yet whether it works.
+func (t *Target) unproven() bool {
+	for _, b := range t.breakers() {
+		if b.until.Load() != 0 {
+			return !t.Provider.cooldown.Off
+		}
+	}
+	return false
+}
+
 // claim is the leave to send a request to a target. It has to be given back.
 type claim struct {
 	breakers [2]*breaker

@@ -175,7 +175,7 @@ func TestDisabledTargetsAreNeverChosen(t *testing.T) {
 func TestWeightedTargetsAreReachedInProportion(t *testing.T) {
 	g := newGateway(t, contract)
 	source := rand.New(rand.NewPCG(1, 2))
-	g.router.names["smart"].selector = &Random{chance: source.Float64}
+	g.router.names["smart"].selector = &Random{luck{source.Float64}}
 	first := map[string]int{}
 	const calls = 2000
 	for range calls {
