@@ -77,18 +77,26 @@ func (p *pace) expected(now time.Time) (seconds float64, known bool) {
 // knows yet how the target fares with so many.
 const trusted = 4
 
-// crowding is how many times longer the next request is expected to take because
-// so many wait already:
+// crowding is how many times longer than expected the next request takes because
+// more wait already than usual, or fewer:
 //
-//	max(1, (waiting + 1) / (2 × crowd + 4))
+//	(waiting + 1) / (crowd + 4)    if that is more than 1
+//	√((waiting + 1) / crowd)       if that is less than 1
+//	1                              else
 //
-// It keeps a burst from landing on one target. What was measured holds for up to
-// twice as many as waited then, and a few; how the target fares with more nobody
-// knows, and it is expected to take as many times longer as there are more. If it
-// takes them as well as before, it gets twice as many in the next round.
+// It keeps a burst from landing on one target. What was measured holds for as many
+// as waited then, and a few; how the target fares with more nobody knows, and it is
+// expected to take as many times longer as there are more. If it does not, more are
+// sent in the next round, for the crowd has grown. What was measured in a crowd is
+// owed partly to it: with half as many the target is expected to be faster, if not
+// twice as fast, lest one that was overrun once is left alone as if it were slow.
 func (p *pace) crowding(now time.Time) float64 {
 	crowd, _ := p.crowd.get(now)
-	return max(1, float64(p.waiting+1)/(2*crowd+trusted))
+	next := float64(p.waiting + 1)
+	if next < crowd {
+		return math.Sqrt(next / crowd)
+	}
+	return max(1, next/(crowd+trusted))
 }
 
 // flight is an attempt under way, as its target counts it. It belongs to one

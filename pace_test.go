@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -123,10 +124,13 @@ func TestCrowding(t *testing.T) {
 	}
 	crowd := s.streams.crowd.value
 	require.Greater(t, crowd, 5.)
-	for range int(2*crowd) + trusted - 1 {
+	require.InDelta(t, math.Sqrt(1/crowd), s.streams.crowding(t0), 1e-9, "nobody waits")
+	for range int(crowd) + trusted - 1 {
 		s.begin(true, true, t0)
 	}
-	require.Equal(t, 1., s.streams.crowding(t0), "it may be twice as many next time")
+	require.Equal(t, 1., s.streams.crowding(t0), "as many as usual, and a few")
+	s.begin(true, true, t0)
+	require.Greater(t, s.streams.crowding(t0), 1.)
 }
 
 func TestTrials(t *testing.T) {

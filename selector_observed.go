@@ -51,14 +51,18 @@ func (s *Selection) cost(t *Target) float64 {
 // content, answers in one piece by the time that all of them take. What is expected
 // of a target is
 //
-//	max(took, min(2 × sum of ages / (waiting + 1), took + silence))
-//	  × max(1, (waiting + 1) / (2 × crowd + 4))
+//	max(took, min(2 × sum of ages / (waiting + 1), took + silence)) × crowding
+//
+//	crowding = (waiting + 1) / (crowd + 4)   if that is more than 1
+//	           √((waiting + 1) / crowd)      if that is less than 1
+//	           1                             else
 //
 // where took is the decayed average of the times to first content, the ages are
 // those of the requests that wait for theirs, silence is the time since the latest
 // first content, and crowd is the decayed average of how many waited together. So
 // a target that stalls is left before it has answered anything, and a burst spreads
-// over several: the best gets at first no more than is known to do it no harm.
+// over several: the best gets no more than is known to do it no harm, and as it
+// bears them, more.
 //
 // Of targets within 15 % of the best one the first is chosen by two draws, by
 // weight, of which the one with fewer requests in flight for its weight wins. The
