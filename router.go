@@ -44,6 +44,7 @@ type Route struct {
 	Targets []*Target
 
 	route *route
+	of    *exchange // which asks for it, once it does
 }
 
 // newRouter checks the models against the providers and builds the maps.
@@ -285,6 +286,7 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 	if r.route != nil && len(first) > 1 {
 		r.route.selector.Order(&Selection{
 			Candidates: first, InputTokens: expected.input, OutputTokens: expected.output, Now: now, Rotation: r.route.rotation,
+			Stream: r.of != nil && r.of.req.stream, of: r.of,
 		})
 		if r.route.model.APIMatch {
 			preferRelay(first, op)
