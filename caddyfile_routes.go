@@ -261,6 +261,9 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	    target      <provider> <model> [<weight>] {
 //	        disabled
 //	    }
+//	    target      alias:<model> [<weight>] { # another model
+//	        disabled
+//	    }
 //	    failover {
 //	        …
 //	    }
@@ -322,17 +325,28 @@ func (m *Model) parseSelector(d *caddyfile.Dispenser) error {
 
 func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	if len(args) != 2 && len(args) != 3 {
+	here := *d // which moves on
+	t := ModelTarget{at: here.WrapErr}
+	switch {
+	case len(args) > 0 && strings.HasPrefix(args[0], aliasPrefix):
+		if t.Alias, args = args[0][len(aliasPrefix):], args[1:]; t.Alias == "" {
+			return d.Errf("expected the name of a model behind %s", aliasPrefix)
+		}
+	case len(args) > 1:
+		t.Provider, t.Model, args = args[0], args[1], args[2:]
+	default:
 		return d.ArgErr()
 	}
-	here := *d // which moves on
-	t := ModelTarget{Provider: args[0], Model: args[1], at: here.WrapErr}
-	if len(args) == 3 {
-		weight, err := strconv.ParseFloat(args[2], 64)
+	switch len(args) {
+	case 0:
+	case 1:
+		weight, err := strconv.ParseFloat(args[0], 64)
 		if err != nil || !(weight > 0) || math.IsInf(weight, 1) {
-			return d.Errf("expected a positive weight, got %q", args[2])
+			return d.Errf("expected a positive weight, got %q", args[0])
 		}
 		t.Weight = &weight
+	default:
+		return d.ArgErr()
 	}
 	if err := block(d, options{
 		"disabled": func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },

@@ -180,7 +180,10 @@ func (g *Gateway) rotationKey(rt *route) string {
 	}
 	key := []string{home, rt.model.Alias}
 	for _, t := range rt.targets {
-		key = append(key, t.Provider.stateKey(t.Model))
+		key = append(key, t.state.key)
+	}
+	for i := range rt.entries {
+		key = append(key, rt.entries[i].target.state.key)
 	}
 	return strings.Join(key, "\n")
 }

@@ -155,6 +155,8 @@ func (p *Provider) checkName() error {
 		return fmt.Errorf("it has no name")
 	case strings.Contains(p.Name, "/"):
 		return fmt.Errorf("the name holds a slash, at which passthrough names are split")
+	case strings.HasPrefix(p.Name, aliasPrefix):
+		return fmt.Errorf("the name begins with %s, with which targets name models", aliasPrefix)
 	case p.Preset == noPreset:
 		return nil
 	case p.Preset == "":

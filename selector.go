@@ -38,9 +38,15 @@ type Selection struct {
 	Now time.Time
 	// Rotation is the model's, and outlives reloads.
 	Rotation *Rotation
+	// Fallback says that the candidates are those of a model that is not the
+	// first choice of the one that was asked for: ordering them takes no turn,
+	// and tries out nothing.
+	Fallback bool
 }
 
-// Target is one provider's model behind an alias.
+// Target is one provider's model behind an alias, or stands for another alias:
+// then its figures are the best among that one's targets, the first of which it
+// names.
 type Target struct {
 	Provider *Provider
 	// Model is the provider's name of the model.
@@ -53,17 +59,31 @@ type Target struct {
 	declared bool // the price is the configuration's
 	state    *targetState
 	label    string
+
+	alias   string    // of the model that it stands for; empty for a provider's model
+	members []*Target // that model's
+	inner   *route
 }
 
 // Cost is what the request is expected to cost at a target, and whether that is
 // known.
 func (s *Selection) Cost(t *Target) (prices.NanoUSD, bool) {
+	if t.members != nil {
+		return s.leastCost(t.members)
+	}
 	return t.Price.At(s.Now).Cost(prices.Usage{prices.Input: int64(s.InputTokens), prices.Output: int64(s.OutputTokens)})
 }
 
 // FirstContent is the target's recent time to first content, and whether any is
 // known.
 func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
+	if t.members != nil {
+		least, known := t.best(func(t *Target) (float64, bool) {
+			d, known := t.FirstContent(now)
+			return float64(d), known
+		})
+		return time.Duration(least), known
+	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
 	seconds, known := t.state.firstContent.get(now)
@@ -73,6 +93,13 @@ func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
 // OutputRate is the target's recent speed in tokens per second, and whether any
 // is known.
 func (t *Target) OutputRate(now time.Time) (float64, bool) {
+	if t.members != nil {
+		slowness, known := t.best(func(t *Target) (float64, bool) {
+			rate, known := t.OutputRate(now)
+			return -rate, known
+		})
+		return -slowness, known
+	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
 	return t.state.outputRate.get(now)
@@ -82,7 +109,12 @@ func (t *Target) OutputRate(now time.Time) (float64, bool) {
 // given to one request a second.
 func (t *Target) Explore(now time.Time) bool { return t.state.explore(now) }
 
-func (t *Target) String() string { return t.Provider.Name + "/" + t.Model }
+func (t *Target) String() string {
+	if t.alias != "" {
+		return aliasPrefix + t.alias
+	}
+	return t.Provider.Name + "/" + t.Model
+}
 
 // Random picks a target by chance, in proportion to the weights: of two targets
 // with weights 70 and 30 the first is asked seven times of ten. The failover
@@ -148,8 +180,14 @@ func (RoundRobin) Order(s *Selection) {
 	sum := 0.0
 	for _, t := range s.Candidates {
 		sum += t.Weight
+		debts = append(debts, -s.Rotation.credits[t.state]-t.Weight)
+	}
+	if s.Fallback {
+		sortBy(s.Candidates, debts)
+		return
+	}
+	for _, t := range s.Candidates {
 		s.Rotation.credits[t.state] += t.Weight
-		debts = append(debts, -s.Rotation.credits[t.state])
 	}
 	sortBy(s.Candidates, debts)
 	s.Rotation.credits[s.Candidates[0].state] -= sum

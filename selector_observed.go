@@ -86,8 +86,10 @@ func (Performance) CaddyModule() caddy.ModuleInfo {
 func (Performance) Order(s *Selection) {
 	priced := true
 	for _, t := range s.Candidates {
-		_, known := s.Cost(t)
-		priced = priced && known
+		for member := range t.all() {
+			_, known := s.Cost(member)
+			priced = priced && known
+		}
 	}
 	orderObserved(s, func(t *Target) (float64, bool) {
 		first, known := t.FirstContent(s.Now)
@@ -109,10 +111,10 @@ func orderObserved(s *Selection, score func(*Target) (float64, bool)) {
 	scores := room[:0]
 	exploring := false
 	for _, t := range s.Candidates {
-		value, known := score(t)
+		value, known := t.best(score)
 		switch {
 		case known:
-		case !exploring && t.Explore(s.Now):
+		case !exploring && !s.Fallback && t.Explore(s.Now):
 			exploring = true
 			value = math.Inf(-1)
 		default:

@@ -374,6 +374,7 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
 		"provider": y.decode("provider", &t.Provider),
 		"model":    y.decode("model", &t.Model),
+		"alias":    y.decode("alias", &t.Alias),
 		"enabled":  y.decode("enabled", &enabled),
 		"weight": func(n *yaml.Node) error {
 			if err := y.decode("weight", &weight)(n); err != nil {
@@ -389,8 +390,8 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	if err != nil {
 		return err
 	}
-	if t.Provider == "" || t.Model == "" {
-		return y.fail(n, "a target of the model %q needs a provider and a model", m.Alias)
+	if t.Alias == "" && (t.Provider == "" || t.Model == "") {
+		return y.fail(n, "a target of the model %q needs a provider and a model, or an alias", m.Alias)
 	}
 	t.Disabled = !enabled
 	m.Targets = append(m.Targets, t)

@@ -268,6 +268,8 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	// Models.
 	f(model("    targets:\n      - model: b\n"), `plexus.yaml:4: a target of the model "fast" needs a provider and a model`)
 	f(model("    targets:\n      - provider: a\n"), `plexus.yaml:4: a target of the model "fast" needs a provider and a model`)
+	f("providers: {ollama: {}}\n"+model("    targets:\n      - {alias: slow}\n"), `plexus.yaml:5: model "fast": target alias:slow: model "slow" is not defined`)
+	f("providers: {ollama: {}}\n"+model("    targets:\n      - {alias: slow, provider: a}\n"), `plexus.yaml:5: model "fast": target alias:slow: it is another model already`)
 	f(model("    targets:\n      - {provider: a, model: b, weight: 0}\n"), `plexus.yaml:4: the model "fast": the weight 0 is not a positive number`)
 	f(model("    targets:\n      - provider: a\n        model: b\n        weight: -0.5\n"), `plexus.yaml:6: the model "fast": the weight -0.5 is not a positive number`)
 	f(model("    targets:\n      - {provider: a, model: b, weight: .inf}\n"), `plexus.yaml:4: the model "fast": the weight +Inf is not a positive number`)
