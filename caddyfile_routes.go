@@ -22,8 +22,8 @@ import (
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
-//	        # USD per million tokens
-//	        <name> [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]]
+//	        # tokens, and USD per million tokens
+//	        <name> [context <tokens>] [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]]
 //	    }
 //	    header_up    [+|-]<field> [<value|regexp> [<replacement>]]
 //	    extra_body   <json_object>
@@ -105,19 +105,35 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 	listed := len(args)
 	for nesting := d.Nesting(); d.NextBlock(nesting); listed++ {
 		m := ProviderModel{Name: d.Val()}
-		if d.NextArg() {
-			if d.Val() != "price" {
-				return d.Errf("unrecognized option %q of a model (allowed here: price)", d.Val())
-			}
-			var err error
-			if m.Price, err = parsePrice(d); err != nil {
-				return err
-			}
+		if err := m.parse(d); err != nil {
+			return err
 		}
 		p.Models = append(p.Models, m)
 	}
 	if listed == 0 {
 		return d.ArgErr()
+	}
+	return nil
+}
+
+// parse parses what stands behind a model's name.
+func (m *ProviderModel) parse(d *caddyfile.Dispenser) (err error) {
+	for d.NextArg() {
+		switch d.Val() {
+		case "context":
+			if !d.NextArg() {
+				return d.ArgErr()
+			}
+			if m.Context, err = strconv.ParseInt(d.Val(), 10, 64); err != nil || m.Context < 1 {
+				return d.Errf("expected a number of tokens such as 200000, got %q", d.Val())
+			}
+		case "price": // to the end of the line
+			if m.Price, err = parsePrice(d); err != nil {
+				return err
+			}
+		default:
+			return d.Errf("unrecognized option %q of a model (allowed here: context, price)", d.Val())
+		}
 	}
 	return nil
 }
@@ -258,6 +274,7 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	        …
 //	    }
 //	    api_match
+//	    context_overflow ask|skip
 //	    target      <provider> <model> [<weight>] {
 //	        disabled
 //	    }
@@ -292,8 +309,17 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 		"description": func(d *caddyfile.Dispenser) error { return parseString(d, &m.Description) },
 		"selector":    m.parseSelector,
 		"api_match":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &m.APIMatch) },
-		"target":      m.parseTarget,
-		"failover":    func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+		"context_overflow": func(d *caddyfile.Dispenser) error {
+			if err := parseString(d, &m.ContextOverflow); err != nil {
+				return err
+			}
+			if err := m.checkContextOverflow(); err != nil {
+				return d.WrapErr(err)
+			}
+			return nil
+		},
+		"target":   m.parseTarget,
+		"failover": func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
 	})
 }
 

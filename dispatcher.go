@@ -13,6 +13,7 @@ func (x *exchange) dispatch() error {
 	var expected estimate
 	if len(x.route.Targets) > 1 {
 		expected = x.req.estimate(&x.op)
+		x.route.fit(&x.req, &x.op, expected)
 	}
 	plan, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
@@ -24,6 +25,9 @@ func (x *exchange) dispatch() error {
 	var others bool  // were faster to come to a target that only one may come to
 	for i := 0; i < len(plan) && x.attempts < failover.Attempts; i++ {
 		t := plan[i]
+		if x.outgrown(t) {
+			continue
+		}
 		passage, err := x.prepare(t)
 		if err != nil {
 			if unable == nil {

@@ -58,8 +58,9 @@ type Gateway struct {
 	// not ask. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
 
-	// Knows no prices but those that the configuration gives, instead of taking
-	// the others from the catalog that the program holds. Default: `false`.
+	// Knows no prices and no context windows but those that the configuration
+	// gives, instead of taking the others from the catalog that the program
+	// holds. Default: `false`.
 	NoPriceCatalog bool `json:"no_price_catalog,omitempty"`
 
 	// site says that this is the gateway of one handler, not the app's.
@@ -163,7 +164,7 @@ func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
 	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}
-	if err := t.findPrice(); err != nil {
+	if err := errors.Join(t.findPrice(), t.findWindow()); err != nil {
 		return nil, fmt.Errorf("provider %q: model %q: %w", p.Name, model, err)
 	}
 	return t, nil

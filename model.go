@@ -31,6 +31,11 @@ type Model struct {
 	// skipped. Default: `false`.
 	APIMatch bool `json:"api_match,omitempty"`
 
+	// What to do about targets whose context is too short for a request, by
+	// its estimated length: `skip` leaves them out, and goes on from one that
+	// says so to a larger one; `ask` asks them all the same. Default: `ask`.
+	ContextOverflow string `json:"context_overflow,omitempty"`
+
 	// The targets, at least one.
 	Targets []ModelTarget `json:"targets"`
 

@@ -291,6 +291,10 @@ type ProviderModel struct {
 	// What the provider takes for its tokens. Default: as the catalog of prices
 	// has it, else unknown, which is not free.
 	Price *Price `json:"price,omitempty"`
+	// The length of its context in tokens, that of the answer included.
+	// Default: as the catalog of prices has it, else unknown, which is not
+	// short.
+	Context int64 `json:"context,omitempty"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -306,7 +310,7 @@ func (m *ProviderModel) UnmarshalJSON(data []byte) error {
 
 // MarshalJSON implements json.Marshaler.
 func (m ProviderModel) MarshalJSON() ([]byte, error) {
-	if m.Price == nil {
+	if m.Price == nil && m.Context == 0 {
 		return json.Marshal(m.Name)
 	}
 	type plain ProviderModel

@@ -109,6 +109,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if len(m.Targets) == 0 {
 		return errors.New("it has no targets; add `target <provider> <model>`, or `target alias:<model>`")
 	}
+	if err := m.checkContextOverflow(); err != nil {
+		return err
+	}
 	if err := m.Failover.validate(); err != nil {
 		return err
 	}

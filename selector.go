@@ -56,7 +56,8 @@ type Target struct {
 	// Price is nil where it is not known.
 	Price *prices.Price
 
-	declared bool // the price is the configuration's
+	declared bool  // the price is the configuration's
+	window   int64 // of its context, in tokens; 0 where it is not known
 	state    *targetState
 	label    string
 

@@ -182,7 +182,7 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 		return y.eachOf("", func(n *yaml.Node, name string) error {
 			m := ProviderModel{Name: name}
 			if n.Tag != "!!null" {
-				fields := yamlFields{"pricing": y.modelPricing(&m)}
+				fields := yamlFields{"pricing": y.modelPricing(&m), "context": y.context(&m)}
 				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "maxConcurrency", "pi_ai_model_id", "type")
 				if err := y.mapping(n, fmt.Sprintf("the model %q", name), fields); err != nil {
 					return err
@@ -191,6 +191,19 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 			p.Models = append(p.Models, m)
 			return nil
 		})(n)
+	}
+}
+
+// context reads the length of a model's context in tokens.
+func (y *yamlReader) context(m *ProviderModel) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode("context", &m.Context)(n); err != nil {
+			return err
+		}
+		if m.Context < 1 {
+			return y.fail(n, "context: expected a number of tokens such as 200000")
+		}
+		return nil
 	}
 }
 
@@ -333,6 +346,8 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
 		"api_match":          y.decode("api_match", &m.APIMatch),
 		"priority":           y.decode("priority", &priority),
+		"context_overflow":   y.contextOverflow(m),
+		"contextOverflow":    y.contextOverflow(m),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
@@ -366,6 +381,18 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 	}
 	y.gateway.Models = append(y.gateway.Models, m)
 	return nil
+}
+
+func (y *yamlReader) contextOverflow(m *Model) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode("context_overflow", &m.ContextOverflow)(n); err != nil {
+			return err
+		}
+		if err := m.checkContextOverflow(); err != nil {
+			return y.fail(n, "the model %q: %v", m.Alias, err)
+		}
+		return nil
+	}
 }
 
 func (y *yamlReader) target(n *yaml.Node, m *Model) error {

@@ -263,11 +263,14 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f(provider("    models: {a: {pricing: {input: -1}}}\n"), `plexus.yaml:3: input: expected a price`)
 	f(provider("    models: {a: {pricing: {output: .nan}}}\n"), `plexus.yaml:3: output: expected a price`)
 	f(provider("    models: {a: {pricing: {cached: -1}}}\n"), `plexus.yaml:3: cached: expected a price`)
+	f(provider("    models: {a: {context: 0}}\n"), `plexus.yaml:3: context: expected a number of tokens such as 200000`)
+	f(provider("    models: {a: {context: long}}\n"), `plexus.yaml:3: context: expected a number`)
 	f("pricing: {models: {a: {inputPer1M: .inf}}}\n", `plexus.yaml:1: inputPer1M: expected a price`)
 
 	// Models.
 	f(model("    targets:\n      - model: b\n"), `plexus.yaml:4: a target of the model "fast" needs a provider and a model`)
 	f(model("    targets:\n      - provider: a\n"), `plexus.yaml:4: a target of the model "fast" needs a provider and a model`)
+	f(model("    context_overflow: drop\n"), `plexus.yaml:3: the model "fast": context_overflow: expected ask or skip, got "drop"`)
 	f("providers: {ollama: {}}\n"+model("    targets:\n      - {alias: slow}\n"), `plexus.yaml:5: model "fast": target alias:slow: model "slow" is not defined`)
 	f("providers: {ollama: {}}\n"+model("    targets:\n      - {alias: slow, provider: a}\n"), `plexus.yaml:5: model "fast": target alias:slow: it is another model already`)
 	f(model("    targets:\n      - {provider: a, model: b, weight: 0}\n"), `plexus.yaml:4: the model "fast": the weight 0 is not a positive number`)
