@@ -136,7 +136,7 @@ func TestCooldownInAModelAmongTargets(t *testing.T) {
 		for _, target := range route.Targets {
 			for _, name := range names {
 				if target.String() == name {
-					g.blame(target, &failure{}, g.now())
+					g.blame(attemptAt(target, g.now()), &failure{})
 				}
 			}
 		}

@@ -20,12 +20,20 @@ type attempt struct {
 	passage  *passage
 	failover *Failover
 	claim    claim
+	number   int // from 1
 
 	began  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	clock  *time.Timer // runs until the first content
 	sent   *source     // the body
+}
+
+// newAttempt makes ready to ask a target.
+func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
+	x.attempts++
+	x.target, x.targetAPI = t, passage.op.api
+	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts}
 }
 
 // run asks the target. It returns nil once the client has got its answer, good
@@ -45,7 +53,7 @@ func (a *attempt) run() *failure {
 	x := a.x
 	answer := &answer{attempt: a, res: res, watcher: x.newWatcher(a.passage)}
 	if x.op.api == api.Responses && a.passage.op.api == api.Responses && !x.req.unstored {
-		answer.ids = &responseIDs{provider: a.target.Provider, key: x.key}
+		answer.ids = &responseIDs{provider: a.target.Provider, credential: a.claim.lane.credential, key: x.key}
 	}
 	return answer.pass()
 }
@@ -95,7 +103,7 @@ func (a *attempt) newRequest() *http.Request {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        a.x.upstreamHeader(at, passage),
+		Header:        a.x.upstreamHeader(at, passage, a.claim.lane.credential),
 		Host:          at.base.Host,
 		Body:          reader,
 		GetBody:       a.sent.open,
@@ -111,9 +119,12 @@ func (a *attempt) newRequest() *http.Request {
 // goes to the log alone: it may name the provider's host.
 func (a *attempt) failed(f failure, cause error) *failure {
 	f.target = a.target
+	if len(a.target.lanes) > 1 {
+		f.credential = a.claim.lane.credential.number
+	}
 	if c := a.x.gateway.logger.Check(zapcore.DebugLevel, "attempt failed"); c != nil {
 		c.Write(zap.String("plexus_alias", a.x.route.Alias), zap.String("plexus_provider", a.target.Provider.Name), zap.String("plexus_model", a.target.Model),
-			zap.Int("attempt", a.x.attempts), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
+			zap.Int("attempt", a.number), zap.Int("credential", a.claim.lane.credential.number), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
 	}
 	return &f
 }

@@ -90,12 +90,12 @@ func (x *exchange) outgrown(t *Target) bool { return t.window != 0 && t.window <
 
 // tooLong notes that the context is too long for a target. It tells whether
 // another one may take it that can be asked now.
-func (x *exchange) tooLong(t *Target, failover *Failover) bool {
+func (x *exchange) tooLong(t *Target) bool {
 	if !x.route.skipsOverflow() {
 		return false
 	}
 	x.overflowed = max(x.overflowed, t.window)
-	if x.attempts >= failover.Attempts {
+	if x.asked >= x.failover.Attempts {
 		return false
 	}
 	now := x.gateway.now()

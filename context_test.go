@@ -161,7 +161,8 @@ func TestATooLongContextMovesOn(t *testing.T) {
 		}
 		require.Equal(t, asked, counts)
 		for _, target := range g.router.names["fast"].targets[:1] {
-			require.Nil(t, target.hindrance())
+			_, b := target.hindrance()
+			require.Nil(t, b)
 		}
 	}
 	all := func(a ...http.HandlerFunc) []http.HandlerFunc { return a }
@@ -186,7 +187,7 @@ func TestATooLongContextMovesOn(t *testing.T) {
 // from the client.
 func TestATooLongContextWhereTheLargerOneIsCoolingDown(t *testing.T) {
 	g, providers, url := overflowing(t, "context_overflow skip", []int{8000, 16000}, says(400, tooLong), says(200, chatAnswer))
-	g.blame(g.router.names["fast"].targets[1], &failure{retryAfter: 60e9}, g.now())
+	g.blame(attemptAt(g.router.names["fast"].targets[1], g.now()), &failure{retryAfter: 60e9})
 	got := post(t, url+"/v1/chat/completions", askFast)
 	require.Equal(t, 400, got.status)
 	require.Equal(t, tooLong, got.body)

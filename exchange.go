@@ -27,12 +27,17 @@ type exchange struct {
 	key   *Key
 	req   request
 	route Route
+	// credential is the one that the request needs, or nil for any.
+	credential *Credential
 
 	neutral    *api.Request // what the client asks, once something had to be translated
 	neutralErr error
 
 	target       *Target // the one that answered, or was tried last
 	targetAPI    api.API // in which it was asked
+	plan         plan
+	failover     *Failover
+	asked        int // targets
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure

@@ -20,7 +20,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(judgeError(a.ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
-	if verdict.tooLong && x.tooLong(t, a.failover) {
+	if verdict.tooLong && x.tooLong(t) {
 		verdict.verdict, verdict.blameless, next = verdictTooLong, true, true
 		verdict.reason = strconv.Itoa(res.StatusCode) + " (the context is too long for it)"
 	}
@@ -28,7 +28,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
-	x.gateway.succeeded(t, a.began)
+	x.gateway.succeeded(a)
 	if passage.op.api == x.op.api {
 		body = x.errorBody(t, res, body)
 	} else {

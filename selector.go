@@ -59,6 +59,7 @@ type Target struct {
 	declared bool  // the price is the configuration's
 	window   int64 // of its context, in tokens; 0 where it is not known
 	state    *targetState
+	lanes    []*lane
 	label    string
 
 	alias   string    // of the model that it stands for; empty for a provider's model
