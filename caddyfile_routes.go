@@ -37,6 +37,11 @@ import (
 //	        failures      <number>
 //	        last_standing <share> [<attempts>] # 90% 10
 //	    }
+//	    health_check [models|tcp] {
+//	        interval <duration>
+//	        timeout  <duration>
+//	        fails    <number>
+//	    }
 //	    stream       always|never
 //	    no_stream_usage
 //	    disabled
@@ -68,6 +73,7 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 		"extra_body":      p.parseExtraBody,
 		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
 		"cooldown":        p.parseCooldown,
+		"health_check":    p.parseHealthCheck,
 		"stream":          func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
 		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
 		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },

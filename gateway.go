@@ -64,6 +64,9 @@ type Gateway struct {
 	// site says that this is the gateway of one handler, not the app's.
 	site bool
 
+	// stopChecks ends the checks of the providers' health; nil before they begin.
+	stopChecks func()
+
 	router  *Router
 	keyring keyring
 	pooled  pooled
@@ -153,7 +156,10 @@ func roundTripper(mod any) (http.RoundTripper, error) {
 
 // Cleanup gives back what the gateway holds in the pools of the process. Its
 // streams may still be running, and go on.
-func (g *Gateway) Cleanup() error { return g.pooled.release() }
+func (g *Gateway) Cleanup() error {
+	g.endChecks()
+	return g.pooled.release()
+}
 
 // newTarget is a provider's model with what is known of it.
 func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {

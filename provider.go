@@ -83,6 +83,10 @@ type Provider struct {
 	// minutes while it keeps failing.
 	Cooldown *Cooldown `json:"cooldown,omitempty"`
 
+	// Looks beside the requests whether this provider can be reached. Default:
+	// only requests find out.
+	HealthCheck *HealthCheck `json:"health_check,omitempty"`
+
 	// Leaves chat streams as the client asked for them, instead of asking this
 	// provider for their usage. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
@@ -103,6 +107,8 @@ type Provider struct {
 	cooldown    Cooldown      // the above, complete
 	credentials []*Credential // all, and never none
 	unlistedIn  []*lane       // the lanes of models that nobody listed
+	check       HealthCheck   // the above, complete
+	health      *healthState  // nil where there are no checks
 }
 
 // endpoint is where and how one API of a provider is reached.

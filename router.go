@@ -79,6 +79,9 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 	if err := g.newCredentials(p); err != nil {
 		return err
 	}
+	if err := g.provisionHealthCheck(p); err != nil {
+		return fmt.Errorf("provider %q: %w", p.Name, err)
+	}
 	p.models = make(map[string]*Target, len(p.Models))
 	for _, m := range p.Models {
 		if m.Name == "" {
@@ -355,7 +358,9 @@ func coolingDown(targets []*Target, now time.Time) error {
 		for _, l := range t.lanes {
 			until := stamp(now) // a probe is under way
 			for _, b := range l.breakers(t) {
-				until = max(until, b.until.Load())
+				if b != nil {
+					until = max(until, b.until.Load())
+				}
 			}
 			soonest = min(soonest, time.Duration(until-stamp(now)))
 		}

@@ -96,7 +96,7 @@ func judgeError(ctx context.Context, err error) failure {
 
 // judgeDial is the verdict on a connection that did not come about. Caddy's
 // error hides its cause from errors.As, so its text has to tell.
-func judgeDial(err reverseproxy.DialError) failure {
+func judgeDial(err error) failure {
 	text := err.Error()
 	for sign, reason := range map[string]string{
 		"connection refused": "connection refused",

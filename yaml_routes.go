@@ -46,6 +46,8 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"headers":          y.decode("headers", &header),
 		"extraBody":        y.extraBody(p),
 		"disable_cooldown": y.decode("disable_cooldown", &p.off),
+		"health_check":     y.healthCheck(p.Provider),
+		"healthCheck":      y.healthCheck(p.Provider),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
 		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "maxConcurrency", "model_autosync",
