@@ -78,7 +78,7 @@ func (r *Router) checkAliases(rt *route) error {
 		}
 		inner := r.names[mt.Alias]
 		if inner == nil {
-			return mt.undefined(sortedKeys(r.names))
+			return rt.model.undefined(mt, sortedKeys(r.names))
 		}
 		if seen[inner] {
 			return fmt.Errorf("target %s is listed twice; give it one weight", mt)
@@ -88,8 +88,10 @@ func (r *Router) checkAliases(rt *route) error {
 	return nil
 }
 
-// undefined is the error where there is no model of a target's name.
-func (mt *ModelTarget) undefined(names []string) error {
+// undefined is the error where there is no model of the name of one of the
+// model's targets. Its own names are no advice: they would lead in a circle.
+func (m *Model) undefined(mt *ModelTarget, names []string) error {
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(m.names(), name) })
 	return fmt.Errorf("target %s: model %q %w%s", mt, mt.Alias, errUndefined, didYouMean(mt.Alias, names))
 }
 

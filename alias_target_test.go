@@ -292,6 +292,7 @@ func TestModelsAmongTargetsAreChecked(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 	f("model m {\n target alias:fats\n}", `model "m": target alias:fats: model "fats" is not defined; did you mean "fast"?`)
+	f("model fasts {\n target alias:fasts2\n}", `model "fasts": target alias:fasts2: model "fasts2" is not defined; did you mean "fast"?`)
 	f("model m {\n target alias:a/x\n}", `model "a/x" is not defined`)
 	f("model m {\n target alias:fast\n target alias:quick\n}", `model "m": target alias:quick is listed twice`)
 	f("model m n {\n target alias:n\n}", `model "m": targets lead in a circle: m → m`)
@@ -381,4 +382,18 @@ func BenchmarkPlan(b *testing.B) {
 	}
 	f("targets", "inner")
 	f("models", "outer")
+}
+
+// A model of providers' models alone plans with one allocation, the selector's
+// view of the request, and windows cost nothing that nobody asked for.
+func TestPlainModelsPayNothingForOthers(t *testing.T) {
+	g := newGateway(t, nested)
+	route, err := g.router.Resolve("inner")
+	require.NoError(t, err)
+	op, req, now := operation{verb: verbGenerate, api: api.Chat}, request{}, time.Now()
+	var room [8]*Target
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		route.fit(&req, &op, estimate{})
+		_, _, _ = route.plan(&op, estimate{}, now, room[:0])
+	}), 1.0)
 }

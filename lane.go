@@ -38,8 +38,9 @@ func (l *lane) breakers(t *Target) [4]*breaker {
 
 // free tells whether nothing keeps requests away from the lane.
 func (l *lane) free(t *Target, now time.Time) bool {
+	at := stamp(now)
 	for _, b := range l.breakers(t) {
-		if b != nil && !b.admits(stamp(now)) {
+		if b != nil && !b.admits(at) {
 			return false
 		}
 	}

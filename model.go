@@ -127,7 +127,7 @@ func (g *Gateway) checkTargets(complete bool) error {
 			t := &m.Targets[i]
 			err := t.check(providers)
 			if err == nil && t.Alias != "" && !names[t.Alias] {
-				err = t.undefined(sortedKeys(names))
+				err = m.undefined(t, sortedKeys(names))
 			}
 			if err != nil && t.at != nil && (complete || !errors.Is(err, errUndefined)) {
 				return t.at(fmt.Errorf("model %q: %w", m.Alias, err))
