@@ -120,7 +120,7 @@ func (a *attempt) newRequest() *http.Request {
 		ContentLength: size,
 	}).WithContext(a.sent.trace(ctx))
 	if p.HeaderUp != nil {
-		a.x.headerUp(p.HeaderUp, req)
+		headerUp(p.HeaderUp, req, replacerOf(a.x.r))
 	}
 	return req
 }

@@ -15,6 +15,7 @@ func (x *exchange) dispatch() error {
 	if len(x.route.Targets) > 1 {
 		expected = x.req.estimate(&x.op)
 		x.route.of = x
+		x.route.fit(&x.req, &x.op, expected)
 	}
 	x.promptTokens = expected.input
 	order, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
@@ -30,6 +31,9 @@ func (x *exchange) dispatch() error {
 		t, last, ok := x.plan.next()
 		if !ok {
 			break
+		}
+		if x.outgrown(t) {
+			continue
 		}
 		failed, err := x.try(t, last)
 		switch {

@@ -44,6 +44,7 @@ type exchange struct {
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure
+	overflowed   int64         // the largest context window that was too small
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage
 	promptTokens int            // by the size of the request

@@ -13,7 +13,7 @@ import (
 // free tells whether nothing keeps requests away from the target, with one of
 // the credentials at least.
 func (t *Target) free(now time.Time) bool {
-	return t.Provider.cooldown.Off || slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.free(t, now) })
+	return slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.free(t, now) })
 }
 
 // pardoned tells whether the target may be asked all the same where there is no
@@ -27,8 +27,8 @@ func (t *Target) pardoned(now time.Time) bool {
 type claim struct {
 	lane     *lane
 	index    int // of the lane
-	breakers [3]*breaker
-	tickets  [3]int64
+	breakers [4]*breaker
+	tickets  [4]int64
 }
 
 // claim asks for the leave to send a request in one of some lanes, as the last
@@ -39,7 +39,7 @@ func (t *Target) claim(now time.Time, last bool, among lanes, conversation uint6
 	for i, l := range t.lanes {
 		switch {
 		case !among.has(i):
-		case t.Provider.cooldown.Off || l.free(t, now):
+		case l.free(t, now):
 			free.add(i)
 		case last && l.pardoned(t, now):
 			pardoned.add(i)
@@ -83,15 +83,13 @@ const leastShare = 0.1
 // last_standing says. A target that is as good as new has all of its weight again.
 // Of several credentials the best one tells.
 func (t *Target) EffectiveWeight(now time.Time) float64 {
-	share := 0.0
-	for _, l := range t.lanes {
-		least := 1.0
-		for _, b := range l.breakers(t) {
-			least = min(least, b.share(&t.Provider.cooldown, stamp(now)))
+	share := leastShare
+	for member := range t.all() {
+		for _, l := range member.lanes {
+			share = max(share, l.share(member, now))
 		}
-		share = max(share, least)
 	}
-	return t.Weight * max(share, leastShare)
+	return t.Weight * share
 }
 
 // unproven tells whether the target is back from a pause, and nobody has found out
@@ -104,11 +102,11 @@ func (t *Target) unproven() bool {
 // take takes a lane, unless another request was faster.
 func (t *Target) take(i int, now time.Time, last bool) (c claim, ok bool) {
 	c.lane, c.index = t.lanes[i], i
-	if t.Provider.cooldown.Off {
-		return c, true
-	}
 	c.breakers = c.lane.breakers(t)
 	for i, b := range c.breakers {
+		if b == nil {
+			continue
+		}
 		if c.tickets[i], ok = b.claim(stamp(now)); !ok && !(last && b.pardons(&t.Provider.cooldown, stamp(now))) {
 			c.giveBack()
 			return c, false
@@ -174,14 +172,18 @@ func (g *Gateway) blame(a *attempt, f *failure) {
 // answered notes that a target's first content has come.
 func (g *Gateway) answered(a *attempt) {
 	for _, b := range a.claim.lane.breakers(a.target) {
-		g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
+		if b != nil {
+			g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
+		}
 	}
 }
 
 // succeeded notes that a target served an attempt.
 func (g *Gateway) succeeded(a *attempt) {
 	for _, b := range a.claim.lane.breakers(a.target) {
-		g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
+		if b != nil {
+			g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
+		}
 	}
 }
 
@@ -213,10 +215,11 @@ type notice struct {
 
 func (g *Gateway) noticeOf(t *Target, l *lane, b *breaker, now time.Time) notice {
 	n := notice{provider: t.Provider.Name, model: t.label}
-	if b == &l.credential.state.breaker {
+	checked := b == t.Provider.checked()
+	if checked || b == &l.credential.state.breaker {
 		n.model = allModels
 	}
-	if b != &t.state.breaker && len(t.lanes) > 1 {
+	if !checked && b != &t.state.breaker && len(t.lanes) > 1 {
 		n.credential = l.credential.number
 	}
 	b.mu.Lock()

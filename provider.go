@@ -83,6 +83,10 @@ type Provider struct {
 	// minutes while it keeps failing.
 	Cooldown *Cooldown `json:"cooldown,omitempty"`
 
+	// Looks beside the requests whether this provider can be reached. Default:
+	// only requests find out.
+	HealthCheck *HealthCheck `json:"health_check,omitempty"`
+
 	// Leaves chat streams as the client asked for them, instead of asking this
 	// provider for their usage. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
@@ -103,6 +107,8 @@ type Provider struct {
 	cooldown    Cooldown      // the above, complete
 	credentials []*Credential // all, and never none
 	unlistedIn  []*lane       // the lanes of models that nobody listed
+	check       HealthCheck   // the above, complete
+	health      *healthState  // nil where there are no checks
 }
 
 // endpoint is where and how one API of a provider is reached.
@@ -159,6 +165,8 @@ func (p *Provider) checkName() error {
 		return fmt.Errorf("it has no name")
 	case strings.Contains(p.Name, "/"):
 		return fmt.Errorf("the name holds a slash, at which passthrough names are split")
+	case strings.HasPrefix(p.Name, aliasPrefix):
+		return fmt.Errorf("the name begins with %s, with which targets name models", aliasPrefix)
 	case p.Preset == noPreset:
 		return nil
 	case p.Preset == "":
@@ -269,6 +277,10 @@ type ProviderModel struct {
 	// What the provider takes for its tokens. Default: as the catalog of prices
 	// has it, else unknown, which is not free.
 	Price *Price `json:"price,omitempty"`
+	// The length of its context in tokens, that of the answer included.
+	// Default: as the catalog of prices has it, else unknown, which is not
+	// short.
+	Context int64 `json:"context,omitempty"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -284,7 +296,7 @@ func (m *ProviderModel) UnmarshalJSON(data []byte) error {
 
 // MarshalJSON implements json.Marshaler.
 func (m ProviderModel) MarshalJSON() ([]byte, error) {
-	if m.Price == nil {
+	if m.Price == nil && m.Context == 0 {
 		return json.Marshal(m.Name)
 	}
 	type plain ProviderModel

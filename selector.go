@@ -40,11 +40,17 @@ type Selection struct {
 	Now time.Time
 	// Rotation is the model's, and outlives reloads.
 	Rotation *Rotation
+	// Fallback says that the candidates are those of a model that is not the
+	// first choice of the one that was asked for: ordering them takes no turn,
+	// and tries out nothing.
+	Fallback bool
 
 	of *exchange
 }
 
-// Target is one provider's model behind an alias.
+// Target is one provider's model behind an alias, or stands for another alias:
+// then its figures are the best among that one's targets, the first of which it
+// names.
 type Target struct {
 	Provider *Provider
 	// Model is the provider's name of the model.
@@ -54,15 +60,23 @@ type Target struct {
 	// Price is nil where it is not known.
 	Price *prices.Price
 
-	declared bool // the price is the configuration's
+	declared bool  // the price is the configuration's
+	window   int64 // of its context, in tokens; 0 where it is not known
 	state    *targetState
 	lanes    []*lane
 	label    string
+
+	alias   string    // of the model that it stands for; empty for a provider's model
+	members []*Target // that model's
+	inner   *route
 }
 
 // Cost is what the request is expected to cost at a target, and whether that is
 // known.
 func (s *Selection) Cost(t *Target) (prices.NanoUSD, bool) {
+	if t.members != nil {
+		return s.leastCost(t.members)
+	}
 	return t.Price.At(s.Now).Cost(prices.Usage{prices.Input: int64(s.InputTokens), prices.Output: int64(s.OutputTokens)})
 }
 
@@ -70,6 +84,13 @@ func (s *Selection) Cost(t *Target) (prices.NanoUSD, bool) {
 // known: that of streams, else that of whole answers, which is the time that all
 // of one took.
 func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
+	if t.members != nil {
+		least, known := t.best(func(t *Target) (float64, bool) {
+			d, known := t.FirstContent(now)
+			return float64(d), known
+		})
+		return time.Duration(least), known
+	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
 	seconds, known := t.state.streams.took.get(now)
@@ -82,19 +103,34 @@ func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
 // OutputRate is the target's recent speed in tokens per second, and whether any
 // is known.
 func (t *Target) OutputRate(now time.Time) (float64, bool) {
+	if t.members != nil {
+		slowness, known := t.best(func(t *Target) (float64, bool) {
+			rate, known := t.OutputRate(now)
+			return -rate, known
+		})
+		return -slowness, known
+	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
 	return t.state.outputRate.get(now)
 }
 
 // InFlight is how many attempts at the target are under way.
-func (t *Target) InFlight() int64 { return t.state.inFlight.Load() }
+func (t *Target) InFlight() int64 {
+	least, _ := t.best(func(t *Target) (float64, bool) { return float64(t.state.inFlight.Load()), true })
+	return int64(least)
+}
 
 // Explore asks for the leave to send a request to a target only to learn of it. It
 // is given once a second, and less often while nothing is learnt.
 func (t *Target) Explore(now time.Time) bool { return t.state.firstTrial.leave(now) }
 
-func (t *Target) String() string { return t.Provider.Name + "/" + t.Model }
+func (t *Target) String() string {
+	if t.alias != "" {
+		return aliasPrefix + t.alias
+	}
+	return t.Provider.Name + "/" + t.Model
+}
 
 // luck is a source of chance.
 type luck struct {
@@ -170,8 +206,14 @@ func (RoundRobin) Order(s *Selection) {
 	for _, t := range s.Candidates {
 		weight := t.EffectiveWeight(s.Now)
 		sum += weight
-		s.Rotation.credits[t.state] += weight
-		debts = append(debts, -s.Rotation.credits[t.state])
+		debts = append(debts, -s.Rotation.credits[t.state]-weight)
+	}
+	if s.Fallback {
+		sortBy(s.Candidates, debts)
+		return
+	}
+	for _, t := range s.Candidates {
+		s.Rotation.credits[t.state] += t.EffectiveWeight(s.Now)
 	}
 	sortBy(s.Candidates, debts)
 	s.Rotation.credits[s.Candidates[0].state] -= sum

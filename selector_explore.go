@@ -12,6 +12,16 @@ type view struct {
 	known bool
 }
 
+// view is what is expected of the best that the target stands for.
+func (t *Target) view(look func(*Target) view) (best view) {
+	for member := range t.all() {
+		if v := look(member); v.known && (!best.known || v.score < best.score) {
+			best = v
+		}
+	}
+	return best
+}
+
 const (
 	// alike is how much worse than the best a target may be and still count as
 	// about as good: averages of a few samples tell no more.
@@ -29,17 +39,17 @@ func (l *luck) orderObserved(s *Selection, look func(*Target) view, of func(*Tar
 	scores, promises := roomScores[:0], roomPromises[:0]
 	var explored *Target
 	for _, t := range s.Candidates {
-		v := look(t)
+		v := t.view(look)
 		if !v.known {
 			v.score = math.Inf(1)
-			if explored == nil && of(t).leave(s.Now) {
+			if explored == nil && !s.Fallback && of(t.lead()).leave(s.Now) {
 				explored = t
 			}
 		}
 		scores = append(scores, v.score)
 		promises = append(promises, v.score*fading(s.Now.Sub(v.at)))
 	}
-	if explored == nil {
+	if explored == nil && !s.Fallback {
 		explored = l.overdue(s, scores, promises, of)
 	}
 	sortBy(s.Candidates, scores)
@@ -70,7 +80,7 @@ func (l *luck) overdue(s *Selection, scores, promises []float64, of func(*Target
 			promising = i
 		}
 	}
-	if t := s.Candidates[promising]; promises[promising] < scores[best] && of(t).leave(s.Now) {
+	if t := s.Candidates[promising]; promises[promising] < scores[best] && of(t.lead()).leave(s.Now) {
 		return t
 	}
 	return nil

@@ -125,8 +125,10 @@ func (Performance) CaddyModule() caddy.ModuleInfo {
 func (p *Performance) Order(s *Selection) {
 	priced := true
 	for _, t := range s.Candidates {
-		_, known := s.Cost(t)
-		priced = priced && known
+		for member := range t.all() {
+			_, known := s.Cost(member)
+			priced = priced && known
+		}
 	}
 	p.orderObserved(s, func(t *Target) view {
 		v := s.wholeAnswer(t)

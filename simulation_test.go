@@ -127,7 +127,7 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 			}
 			continue
 		}
-		probe := claim.tickets != [3]int64{}
+		probe := claim.tickets != [4]int64{}
 		if probe {
 			s.halfOpen[t]++
 			require.Equal(s.t, 1, s.halfOpen[t], "one request at a time finds out")

@@ -47,6 +47,8 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"headers":          y.decode("headers", &header),
 		"extraBody":        y.extraBody(p),
 		"disable_cooldown": y.decode("disable_cooldown", &p.off),
+		"health_check":     y.healthCheck(p.Provider),
+		"healthCheck":      y.healthCheck(p.Provider),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
 		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "maxConcurrency", "model_autosync",
@@ -220,7 +222,7 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 		return y.eachOf("", func(n *yaml.Node, name string) error {
 			m := ProviderModel{Name: name}
 			if n.Tag != "!!null" {
-				fields := yamlFields{"pricing": y.modelPricing(&m)}
+				fields := yamlFields{"pricing": y.modelPricing(&m), "context": y.context(&m)}
 				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "maxConcurrency", "pi_ai_model_id", "type")
 				if err := y.mapping(n, fmt.Sprintf("the model %q", name), fields); err != nil {
 					return err
@@ -229,6 +231,19 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 			p.Models = append(p.Models, m)
 			return nil
 		})(n)
+	}
+}
+
+// context reads the length of a model's context in tokens.
+func (y *yamlReader) context(m *ProviderModel) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode("context", &m.Context)(n); err != nil {
+			return err
+		}
+		if m.Context < 1 {
+			return y.fail(n, "context: expected a number of tokens such as 200000")
+		}
+		return nil
 	}
 }
 
@@ -383,6 +398,8 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 			m.Hedge = h
 			return nil
 		},
+		"context_overflow": y.contextOverflow(m),
+		"contextOverflow":  y.contextOverflow(m),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
@@ -436,20 +453,33 @@ func (y *yamlReader) selector(n *yaml.Node, m *Model) error {
 	return nil
 }
 
+func (y *yamlReader) contextOverflow(m *Model) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode("context_overflow", &m.ContextOverflow)(n); err != nil {
+			return err
+		}
+		if err := m.checkContextOverflow(); err != nil {
+			return y.fail(n, "the model %q: %v", m.Alias, err)
+		}
+		return nil
+	}
+}
+
 func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	t := ModelTarget{at: func(err error) error { return y.fail(n, "%v", err) }}
 	enabled := true
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
 		"provider": y.decode("provider", &t.Provider),
 		"model":    y.decode("model", &t.Model),
+		"alias":    y.decode("alias", &t.Alias),
 		"enabled":  y.decode("enabled", &enabled),
 		"weight":   y.weight(fmt.Sprintf("the model %q", m.Alias), &t.Weight),
 	})
 	if err != nil {
 		return err
 	}
-	if t.Provider == "" || t.Model == "" {
-		return y.fail(n, "a target of the model %q needs a provider and a model", m.Alias)
+	if t.Alias == "" && (t.Provider == "" || t.Model == "") {
+		return y.fail(n, "a target of the model %q needs a provider and a model, or an alias", m.Alias)
 	}
 	t.Disabled = !enabled
 	m.Targets = append(m.Targets, t)
