@@ -23,8 +23,14 @@ import (
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
 //	        # USD per million tokens
-//	        <name> [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]]
+//	        <name> [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]] {
+//	            max_concurrency <number>
+//	        }
 //	    }
+//	    max_concurrency <number>
+//	    rpm          <number>               # of each credential
+//	    tpm          <number>
+//	    no_learned_limits
 //	    header_up    [+|-]<field> [<value|regexp> [<replacement>]]
 //	    extra_body   <json_object>
 //	    transport    <name> {
@@ -58,17 +64,21 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 	}
 	g.Providers = append(g.Providers, p)
 	return block(d, options{
-		"api_key":         func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
-		"auth":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
-		"base_url":        p.parseBaseURL,
-		"models":          p.parseModels,
-		"header_up":       p.parseHeaderUp,
-		"extra_body":      p.parseExtraBody,
-		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
-		"cooldown":        p.parseCooldown,
-		"stream":          func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
-		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
-		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
+		"api_key":           func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
+		"auth":              func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
+		"base_url":          p.parseBaseURL,
+		"models":            p.parseModels,
+		"header_up":         p.parseHeaderUp,
+		"extra_body":        p.parseExtraBody,
+		"transport":         func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"cooldown":          p.parseCooldown,
+		"stream":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
+		"max_concurrency":   func(d *caddyfile.Dispenser) error { return parseCount(d, &p.MaxConcurrency) },
+		"rpm":               func(d *caddyfile.Dispenser) error { return parseCount(d, &p.RPM) },
+		"tpm":               func(d *caddyfile.Dispenser) error { return parseCount(d, &p.TPM) },
+		"no_learned_limits": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoLearnedLimits) },
+		"no_stream_usage":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
+		"disabled":          func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
 	})
 }
 
@@ -113,6 +123,11 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 			if m.Price, err = parsePrice(d); err != nil {
 				return err
 			}
+		}
+		if err := block(d, options{
+			"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &m.MaxConcurrency) },
+		}); err != nil {
+			return err
 		}
 		p.Models = append(p.Models, m)
 	}
@@ -259,11 +274,13 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	    }
 //	    api_match
 //	    target      <provider> <model> [<weight>] {
+//	        max_concurrency <number>
 //	        disabled
 //	    }
 //	    failover {
 //	        …
 //	    }
+//	    queue       off|<size> [<deadline>]
 //	}
 func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	names := d.RemainingArgs()
@@ -291,6 +308,7 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 		"api_match":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &m.APIMatch) },
 		"target":      m.parseTarget,
 		"failover":    func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+		"queue":       func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
 	})
 }
 
@@ -335,7 +353,8 @@ func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 		t.Weight = &weight
 	}
 	if err := block(d, options{
-		"disabled": func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },
+		"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &t.MaxConcurrency) },
+		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },
 	}); err != nil {
 		return err
 	}

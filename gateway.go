@@ -42,6 +42,10 @@ type Gateway struct {
 	// minute to the first content of a stream.
 	Failover *Failover `json:"failover,omitempty"`
 
+	// Where requests wait while every target that could serve them is full.
+	// Default: up to 100 of each model, 10 seconds each.
+	Queue *Queue `json:"queue,omitempty"`
+
 	// The module that exchanges requests with the providers, any of those that
 	// `reverse_proxy` has. Default: `{"protocol":"http"}`.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
@@ -89,6 +93,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := g.Failover.validate(); err != nil {
+		return err
+	}
+	if err := g.Queue.validate(); err != nil {
 		return err
 	}
 	if err := registerMetrics(ctx); err != nil {

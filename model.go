@@ -36,6 +36,10 @@ type Model struct {
 
 	// What to do when a target fails, where it differs from the gateway's.
 	Failover *Failover `json:"failover,omitempty"`
+
+	// Where requests wait while every target is full, where it differs from the
+	// gateway's.
+	Queue *Queue `json:"queue,omitempty"`
 }
 
 // ModelTarget is one provider's model behind an alias.
@@ -47,6 +51,10 @@ type ModelTarget struct {
 	// The share of requests, relative to the other targets' weights. Default:
 	// `1`.
 	Weight *float64 `json:"weight,omitempty"`
+	// How many requests may be under way at the provider's model, by whatever
+	// alias they came, for another of this one to join them. Default: the bound
+	// that the provider's list of models gives it.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
 	// Switches this target off. Default: `false`.
 	Disabled bool `json:"disabled,omitempty"`
 

@@ -33,22 +33,27 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 	p := &yamlProvider{Provider: &Provider{Name: name}, urls: map[string]string{}}
 	enabled, header := true, map[string]string{}
 	fields := yamlFields{
-		"name":             y.decode("name", &p.Name),
-		"enabled":          y.decode("enabled", &enabled),
-		"apiTypes":         y.apiTypes("apiTypes", &p.apis),
-		"type":             y.apiTypes("type", &p.apis),
-		"baseUrls":         y.baseURLs(p),
-		"api_base_url":     y.baseURLs(p),
-		"auth":             y.auth(p),
-		"api_key":          y.secret("api_key", &p.APIKey),
-		"models":           y.providerModels(p),
-		"customHeaders":    y.decode("customHeaders", &header),
-		"headers":          y.decode("headers", &header),
-		"extraBody":        y.extraBody(p),
-		"disable_cooldown": y.decode("disable_cooldown", &p.off),
+		"name":              y.decode("name", &p.Name),
+		"enabled":           y.decode("enabled", &enabled),
+		"apiTypes":          y.apiTypes("apiTypes", &p.apis),
+		"type":              y.apiTypes("type", &p.apis),
+		"baseUrls":          y.baseURLs(p),
+		"api_base_url":      y.baseURLs(p),
+		"auth":              y.auth(p),
+		"api_key":           y.secret("api_key", &p.APIKey),
+		"models":            y.providerModels(p),
+		"customHeaders":     y.decode("customHeaders", &header),
+		"headers":           y.decode("headers", &header),
+		"extraBody":         y.extraBody(p),
+		"disable_cooldown":  y.decode("disable_cooldown", &p.off),
+		"maxConcurrency":    y.count("maxConcurrency", &p.MaxConcurrency),
+		"max_concurrency":   y.count("max_concurrency", &p.MaxConcurrency),
+		"rpm":               y.count("rpm", &p.RPM),
+		"tpm":               y.count("tpm", &p.TPM),
+		"no_learned_limits": y.decode("no_learned_limits", &p.NoLearnedLimits),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
-		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "maxConcurrency", "model_autosync",
+		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
 		"quota_checker", "raw_passthrough", "responses_extensions", "stallGracePeriodMs", "stallMinBps", "stallTtfbBytes",
 		"stallTtfbMs", "stallWindowMs", "stall_cooldown", "timeoutMs", "useClaudeMasking")
 	if err := y.mapping(n, fmt.Sprintf("the provider %q", name), fields); err != nil {
@@ -182,8 +187,12 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 		return y.eachOf("", func(n *yaml.Node, name string) error {
 			m := ProviderModel{Name: name}
 			if n.Tag != "!!null" {
-				fields := yamlFields{"pricing": y.modelPricing(&m)}
-				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "maxConcurrency", "pi_ai_model_id", "type")
+				fields := yamlFields{
+					"pricing":         y.modelPricing(&m),
+					"maxConcurrency":  y.count("maxConcurrency", &m.MaxConcurrency),
+					"max_concurrency": y.count("max_concurrency", &m.MaxConcurrency),
+				}
+				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "pi_ai_model_id", "type")
 				if err := y.mapping(n, fmt.Sprintf("the model %q", name), fields); err != nil {
 					return err
 				}
@@ -333,6 +342,7 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
 		"api_match":          y.decode("api_match", &m.APIMatch),
 		"priority":           y.decode("priority", &priority),
+		"queue":              y.queue(&m.Queue),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
@@ -372,9 +382,10 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	t := ModelTarget{at: func(err error) error { return y.fail(n, "%v", err) }}
 	enabled, weight := true, 0.0
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
-		"provider": y.decode("provider", &t.Provider),
-		"model":    y.decode("model", &t.Model),
-		"enabled":  y.decode("enabled", &enabled),
+		"provider":        y.decode("provider", &t.Provider),
+		"model":           y.decode("model", &t.Model),
+		"enabled":         y.decode("enabled", &enabled),
+		"max_concurrency": y.count("max_concurrency", &t.MaxConcurrency),
 		"weight": func(n *yaml.Node) error {
 			if err := y.decode("weight", &weight)(n); err != nil {
 				return err
