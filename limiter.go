@@ -90,6 +90,31 @@ type slot struct {
 	unsent bool  // nothing of the request reached the provider
 }
 
+func newLimiter() *limiter {
+	return &limiter{targets: map[string]*places{}, credentials: map[string]*allowance{}, lanes: map[string]*learned{}}
+}
+
+// gate completes the bounds of a lane with the counts to which they apply. Models
+// that nobody listed share them.
+func (l *limiter) gate(all *bounded, model, credential string, g gate, learns bool) *gate {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g.limiter, g.bounded = l, all
+	g.target = ensure(l.targets, model)
+	g.allowance = ensure(l.credentials, credential)
+	if learns {
+		g.learned = ensure(l.lanes, credential+"\n"+model)
+	}
+	return &g
+}
+
+func ensure[T any](all map[string]*T, name string) *T {
+	if all[name] == nil {
+		all[name] = new(T)
+	}
+	return all[name]
+}
+
 // enter lets a request in, unless there is no room or others wait for it. Where
 // hints are not heeded, what the provider said of its limits keeps nobody out.
 func (g *gate) enter(want tally, now int64, heeds bool) (slot, bool) {

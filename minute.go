@@ -11,7 +11,7 @@ type minute struct {
 
 const span = 61
 
-func (m *minute) at(second int64) *int64 { return &m.seconds[second%span] }
+func (m *minute) at(second int64) *int64 { return &m.seconds[(second%span+span)%span] }
 
 // advance forgets what is longer ago.
 func (m *minute) advance(second int64) {
