@@ -252,7 +252,7 @@ func TestMemory(t *testing.T) {
 		f(broken, 0)
 	}
 
-	g.blame(target, &failure{}, g.now())
+	g.blame(attemptAt(target, g.now()), &failure{})
 	m.save([]*Gateway{g}, g.now())
 	first, err := storage.Load(t.Context(), memoryKey)
 	require.NoError(t, err)

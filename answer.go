@@ -121,7 +121,7 @@ func (a *answer) commit() error {
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
 	x.nameTarget(header)
-	x.gateway.answered(a.target, a.began)
+	x.gateway.answered(a.attempt)
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
 	switch verdict {
 	case verdictServed:
-		x.gateway.succeeded(t, a.began)
+		x.gateway.succeeded(a.attempt)
 		if x.op.verb == verbCount || x.op.verb == verbEmbed {
 			return // tells nothing of how fast the target answers questions
 		}
@@ -225,6 +225,6 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
 		}
 	case verdictInvalid:
-		x.gateway.blame(t, &failure{reason: e.Message, verdict: verdict, late: true}, a.began)
+		x.gateway.blame(a.attempt, &failure{reason: e.Message, verdict: verdict, late: true})
 	}
 }

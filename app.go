@@ -17,8 +17,9 @@ func init() {
 //
 // It emits the events `plexus.target_down` and `plexus.target_up` when a target
 // is left alone after failures, and when it is back. Their data are `provider`;
-// `model`, which is `_all` where the provider's credential is at fault; `reason`;
-// and `until`, the end of the first pause.
+// `model`, which is `_all` where the provider's credential is at fault;
+// `credential`, the number of the one that is left alone, where the provider has
+// several; `reason`; and `until`, the end of the first pause.
 type App struct {
 	Gateway
 

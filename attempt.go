@@ -45,7 +45,7 @@ func (a *attempt) run() *failure {
 	x := a.x
 	answer := &answer{attempt: a, res: res, watcher: x.newWatcher(a.passage)}
 	if x.op.api == api.Responses && a.passage.op.api == api.Responses && !x.req.unstored {
-		answer.ids = &responseIDs{provider: a.target.Provider, key: x.key}
+		answer.ids = &responseIDs{provider: a.target.Provider, credential: a.claim.lane.credential, key: x.key}
 	}
 	return answer.pass()
 }
@@ -95,7 +95,7 @@ func (a *attempt) newRequest() *http.Request {
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
 		ProtoMinor:    1,
-		Header:        a.x.upstreamHeader(at, passage),
+		Header:        a.x.upstreamHeader(at, passage, a.claim.lane.credential),
 		Host:          at.base.Host,
 		Body:          reader,
 		GetBody:       a.sent.open,
@@ -111,9 +111,12 @@ func (a *attempt) newRequest() *http.Request {
 // goes to the log alone: it may name the provider's host.
 func (a *attempt) failed(f failure, cause error) *failure {
 	f.target = a.target
+	if len(a.target.lanes) > 1 {
+		f.credential = a.claim.lane.credential.number
+	}
 	if c := a.x.gateway.logger.Check(zapcore.DebugLevel, "attempt failed"); c != nil {
 		c.Write(zap.String("plexus_alias", a.x.route.Alias), zap.String("plexus_provider", a.target.Provider.Name), zap.String("plexus_model", a.target.Model),
-			zap.Int("attempt", a.x.attempts), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
+			zap.Int("attempt", a.x.attempts), zap.Int("credential", a.claim.lane.credential.number), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
 	}
 	return &f
 }

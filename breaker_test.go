@@ -26,6 +26,11 @@ func fakeClock(g *Gateway) *clock {
 	return c
 }
 
+// attemptAt is an attempt that began at a time, with the first credential.
+func attemptAt(t *Target, began time.Time) *attempt {
+	return &attempt{target: t, claim: claim{lane: t.lanes[0]}, began: began}
+}
+
 func (b *breaker) pauses() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -18,7 +18,9 @@ import (
 // parseProvider parses a service that runs models:
 //
 //	provider <name> [<preset>] {
-//	    api_key      <credential>
+//	    api_key      <credential> {          # may repeat
+//	        weight <number>
+//	    }
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
@@ -64,7 +66,7 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 	}
 	g.Providers = append(g.Providers, p)
 	return block(d, options{
-		"api_key":           func(d *caddyfile.Dispenser) error { return parseString(d, &p.APIKey) },
+		"api_key":           p.parseAPIKey,
 		"auth":              func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
 		"base_url":          p.parseBaseURL,
 		"models":            p.parseModels,
@@ -80,6 +82,31 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 		"no_stream_usage":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
 		"disabled":          func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
 	})
+}
+
+// parseAPIKey parses one of the provider's credentials.
+func (p *Provider) parseAPIKey(d *caddyfile.Dispenser) error {
+	c := new(Credential)
+	if err := parseString(d, &c.APIKey); err != nil {
+		return err
+	}
+	plain := true
+	err := block(d, options{
+		"weight": func(d *caddyfile.Dispenser) error {
+			plain = false
+			var value string
+			if err := parseString(d, &value); err != nil {
+				return err
+			}
+			return weight(d, value, &c.Weight)
+		},
+	})
+	if plain && p.APIKey == "" && len(p.Credentials) == 0 {
+		p.APIKey = c.APIKey
+		return err
+	}
+	p.Credentials = append(p.Credentials, c)
+	return err
 }
 
 func (p *Provider) parseBaseURL(d *caddyfile.Dispenser) error {
@@ -312,6 +339,15 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	})
 }
 
+func weight(d *caddyfile.Dispenser, value string, to **float64) error {
+	parsed, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(parsed > 0) || math.IsInf(parsed, 1) {
+		return d.Errf("expected a positive weight, got %q", value)
+	}
+	*to = &parsed
+	return nil
+}
+
 // parseSelector parses a strategy in the syntax of its module, if it has one.
 func (m *Model) parseSelector(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
@@ -346,11 +382,9 @@ func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	here := *d // which moves on
 	t := ModelTarget{Provider: args[0], Model: args[1], at: here.WrapErr}
 	if len(args) == 3 {
-		weight, err := strconv.ParseFloat(args[2], 64)
-		if err != nil || !(weight > 0) || math.IsInf(weight, 1) {
-			return d.Errf("expected a positive weight, got %q", args[2])
+		if err := weight(d, args[2], &t.Weight); err != nil {
+			return err
 		}
-		t.Weight = &weight
 	}
 	if err := block(d, options{
 		"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &t.MaxConcurrency) },

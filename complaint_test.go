@@ -9,12 +9,16 @@ import (
 
 // What each vendor says, and what it is held against.
 func TestWhoIsToBlame(t *testing.T) {
-	target := &Target{Provider: &Provider{Name: "p", credential: new(breaker)}, Model: "m", label: "m", state: new(targetState)}
+	way := &lane{credential: &Credential{state: new(credentialState)}, state: new(laneState)}
+	a := &attempt{target: &Target{Model: "m", label: "m", state: new(targetState)}, claim: claim{lane: way}}
 	const nobody, model, credential, client = "nobody", "model", "credential", "client"
+	const ofLane = "the credential at the model"
 	f := func(status int, body, want string) {
 		t.Helper()
 		verdict, next := judgeStatus(status, http.Header{}, []byte(body), &Failover{}, t0)
-		got := map[*breaker]string{nil: nobody, &target.state.breaker: model, target.Provider.credential: credential}[target.culprit(&verdict)]
+		got := map[*breaker]string{
+			nil: nobody, &a.target.state.breaker: model, &way.credential.state.breaker: credential, &way.state.breaker: ofLane,
+		}[a.culprit(&verdict)]
 		if !next {
 			got = client
 		}
@@ -26,8 +30,8 @@ func TestWhoIsToBlame(t *testing.T) {
 	// OpenAI, Moonshot
 	f(429, `{"error":{"message":"You exceeded your current quota, please check your plan and billing details.","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`, credential)
 	f(429, `{"error":{"message":"Your account is suspended","type":"exceeded_current_quota_error"}}`, credential)
-	f(429, `{"error":{"message":"Rate limit reached for gpt-4o","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, model)
-	f(403, "{\"error\":{\"message\":\"Project `p` does not have access to model `gpt-4o`\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"model_not_found\"}}", model)
+	f(429, `{"error":{"message":"Rate limit reached for gpt-4o","type":"requests","param":null,"code":"rate_limit_exceeded"}}`, ofLane)
+	f(403, "{\"error\":{\"message\":\"Project `p` does not have access to model `gpt-4o`\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"model_not_found\"}}", ofLane)
 	// Anthropic
 	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits."}}`, credential)
 	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"You have reached your specified API usage limits."}}`, credential)
@@ -40,7 +44,7 @@ func TestWhoIsToBlame(t *testing.T) {
 	// Gemini
 	f(400, `{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}`, credential)
 	f(400, `[{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}]`, credential)
-	f(429, `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}`, model)
+	f(429, `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED"}}`, ofLane)
 	// xAI
 	f(400, `{"code":"Client specified an invalid argument","error":"Incorrect API key provided: ab***. You can obtain an API key from https://console.x.ai."}`, credential)
 	f(429, `{"code":"x","error":"Your team t has either used all available credits or reached its monthly spending limit."}`, credential)
@@ -49,7 +53,8 @@ func TestWhoIsToBlame(t *testing.T) {
 	f(400, `{"error":{"message":"max_tokens is too large","code":null}}`, client)
 	f(400, `{"object":"error","message":"Invalid model: x","type":"invalid_model"}`, nobody)
 	f(404, `{"error":{"message":"The model x does not exist","code":"model_not_found"}}`, nobody)
-	for _, status := range []int{408, 409, 425, 429, 500, 502, 503, 504} {
+	f(429, "", ofLane)
+	for _, status := range []int{408, 409, 425, 500, 502, 503, 504} {
 		f(status, "", model)
 	}
 }
@@ -71,10 +76,11 @@ func TestAQuotedCodeBlamesNobody(t *testing.T) {
 // Names that clients make up cannot be held against each other, nor against the
 // credential where a 403 may be about the name.
 func TestUnlistedModelsBlameNoOther(t *testing.T) {
-	target := &Target{Provider: &Provider{credential: new(breaker)}, state: new(targetState), label: unlistedLabel}
-	require.Nil(t, target.culprit(&failure{status: 500, verdict: verdictStatus}))
-	require.Nil(t, target.culprit(&failure{status: 403, verdict: verdictCredential}))
-	require.Same(t, target.Provider.credential, target.culprit(&failure{status: 401, verdict: verdictCredential}))
+	way := &lane{credential: &Credential{state: new(credentialState)}, state: new(laneState)}
+	a := &attempt{target: &Target{state: new(targetState), label: unlistedLabel}, claim: claim{lane: way}}
+	require.Nil(t, a.culprit(&failure{status: 500, verdict: verdictStatus}))
+	require.Nil(t, a.culprit(&failure{status: 403, verdict: verdictCredential}))
+	require.Same(t, &way.credential.state.breaker, a.culprit(&failure{status: 401, verdict: verdictCredential}))
 }
 
 func FuzzJudgeStatus(f *testing.F) {

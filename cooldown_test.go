@@ -183,7 +183,7 @@ func TestCooldownOffForgivesAtOnce(t *testing.T) {
 	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n api_key sk\n %s\n}\nmodel m {\n target lab off\n}"
 	first := newGateway(t, fmt.Sprintf(block, ""))
 	target := first.router.names["m"].targets[0]
-	first.blame(target, &failure{retryAfter: time.Minute}, first.now())
+	first.blame(attemptAt(target, first.now()), &failure{retryAfter: time.Minute})
 	require.False(t, target.free(first.now()))
 	second := newGateway(t, fmt.Sprintf(block, "cooldown off"))
 	require.True(t, second.router.names["m"].targets[0].free(second.now()))

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"errors"
 	"slices"
 
 	"go.uber.org/zap"
@@ -22,32 +23,25 @@ func (x *exchange) dispatch() error {
 	x.logPlan(plan)
 	var unable error // what the first target said that cannot express the request
 	var others bool  // were faster to come to a target that only one may come to
-	for i := 0; i < len(plan) && x.attempts < failover.Attempts; i++ {
+	for i, asked := 0, 0; i < len(plan) && asked < failover.Attempts; i++ {
 		t := plan[i]
-		passage, err := x.prepare(t)
-		if err != nil {
-			if unable == nil {
-				unable = err
-			}
-			continue
-		}
-		claim, ok := t.claim(x.gateway.now(), i >= free)
-		if !ok {
+		failed, err := x.try(t, failover, i >= free)
+		switch {
+		case errors.Is(err, errTaken):
 			if others = true; i < free {
 				plan = append(plan, t) // for when all the rest has failed
 			}
-			continue
-		}
-		failed := x.ask(&attempt{x: x, target: t, passage: passage, failover: failover, claim: claim})
-		if err := x.r.Context().Err(); err != nil && !x.committed {
-			metrics.attempt(t, verdictCanceled)
-			return fail(ErrClientClosed, "the client went away")
-		}
-		if failed == nil {
+		case errors.Is(err, ErrClientClosed):
+			return err
+		case err != nil && unable == nil:
+			unable = err
+		case err == nil && failed == nil:
 			return nil
-		}
-		if failed.dropped && i == len(plan)-1 && x.lastChance() {
-			plan = append(plan, t)
+		case failed != nil:
+			asked++
+			if failed.dropped && i == len(plan)-1 && x.lastChance() {
+				plan = append(plan, t)
+			}
 		}
 	}
 	if len(x.failures) > 0 {
@@ -76,6 +70,47 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 	return able
 }
 
+// errTaken says that others were faster to come to a target.
+var errTaken = errors.New("the target is taken")
+
+// try asks a target, with one credential after the other where that is what it
+// takes. It returns neither error nor failure once the client has got an answer.
+func (x *exchange) try(t *Target, failover *Failover, last bool) (failed *failure, err error) {
+	for among := x.mayUse(t); ; {
+		passage, err := x.prepare(t)
+		if err != nil {
+			return nil, err
+		}
+		claim, ok := t.claim(x.gateway.now(), last, among)
+		switch {
+		case !ok && failed != nil:
+			return failed, nil
+		case !ok:
+			return nil, errTaken
+		}
+		failed = x.ask(&attempt{x: x, target: t, passage: passage, failover: failover, claim: claim})
+		if err := x.r.Context().Err(); err != nil && !x.committed {
+			metrics.attempt(t, verdictCanceled)
+			return nil, fail(ErrClientClosed, "the client went away")
+		}
+		if failed == nil || !failed.ofLane() {
+			return failed, nil
+		}
+		among.remove(claim.index)
+	}
+}
+
+// mayUse are the lanes of a target that are open to the request: all, unless it
+// continues a response, which one credential gives access to.
+func (x *exchange) mayUse(t *Target) (among lanes) {
+	for i, l := range t.lanes {
+		if x.credential == nil || x.credential == l.credential {
+			among.add(i)
+		}
+	}
+	return among
+}
+
 // ask makes an attempt, and holds its failure against the target.
 func (x *exchange) ask(a *attempt) *failure {
 	defer a.claim.giveBack()
@@ -87,7 +122,7 @@ func (x *exchange) ask(a *attempt) *failure {
 		metrics.attempt(a.target, failed.verdict)
 		// A target that cannot count tokens may answer questions all the same.
 		if x.op.verb != verbCount {
-			x.gateway.blame(a.target, failed, a.began)
+			x.gateway.blame(a, failed)
 		}
 	}
 	return failed

@@ -493,10 +493,14 @@ func TestWhatAProviderSaysIsNotLost(t *testing.T) {
 	f("<html>", `{"error":{"message":"the provider lab refused the request with status 400","type":"invalid_request_error","param":null,"code":null}}`)
 }
 
-// A credential that was mended is not punished for the old one.
-func TestAnotherCredentialIsAnotherTarget(t *testing.T) {
+// A credential that was mended is not punished for the old one, and what is known
+// of the target stays.
+func TestAnotherCredentialStartsClean(t *testing.T) {
 	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n api_key %s\n}\nmodel m {\n target lab a\n}"
 	first := newGateway(t, fmt.Sprintf(block, "sk-old"))
 	second := newGateway(t, fmt.Sprintf(block, "sk-new"))
-	require.NotSame(t, first.router.names["m"].targets[0].state, second.router.names["m"].targets[0].state)
+	before, after := first.router.names["m"].targets[0], second.router.names["m"].targets[0]
+	require.NotSame(t, before.lanes[0].state, after.lanes[0].state)
+	require.NotSame(t, before.lanes[0].credential.state, after.lanes[0].credential.state)
+	require.Same(t, before.state, after.state)
 }

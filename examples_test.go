@@ -18,7 +18,7 @@ import (
 
 // exampleKeys are the variables that examples read their secrets from.
 var exampleKeys = []string{
-	"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "GEMINI_API_KEY", "LAB_API_KEY",
+	"OPENAI_API_KEY", "OPENAI_API_KEY_BIG", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "AZURE_OPENAI_API_KEY", "GEMINI_API_KEY", "LAB_API_KEY",
 	"PLEXUS_KEY_APP", "PLEXUS_KEY_TEAM",
 }
 

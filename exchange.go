@@ -27,6 +27,8 @@ type exchange struct {
 	key   *Key
 	req   request
 	route Route
+	// credential is the one that the request needs, or nil for any.
+	credential *Credential
 
 	neutral    *api.Request // what the client asks, once something had to be translated
 	neutralErr error

@@ -1,8 +1,6 @@
 package plexus
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -170,6 +168,9 @@ func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
 	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}
+	if t.lanes, err = g.newLanes(p, model); err != nil {
+		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
+	}
 	if err := t.findPrice(); err != nil {
 		return nil, fmt.Errorf("provider %q: model %q: %w", p.Name, model, err)
 	}
@@ -192,20 +193,49 @@ func (g *Gateway) rotationKey(rt *route) string {
 	return strings.Join(key, "\n")
 }
 
-// stateKey identifies a target across configurations. A provider that has moved
-// to another URL or got another credential is another one: what was held against
-// the old one may just have been mended. Weights, prices and the like don't
-// matter.
-func (p *Provider) stateKey(model string) string {
-	base := ""
-	for _, a := range api.All {
-		if at := p.endpoints[a]; at != nil {
-			base = at.base.String()
-			break
+// newCredentials finds what is known of a provider's credentials.
+func (g *Gateway) newCredentials(p *Provider) (err error) {
+	for _, c := range p.credentials {
+		if c.state, err = g.pooled.credential(c.stateKey(p)); err != nil {
+			return err
 		}
 	}
-	credential := sha256.Sum256([]byte(p.secret))
-	return p.Name + "\n" + base + "\n" + hex.EncodeToString(credential[:8]) + "\n" + model
+	return nil
+}
+
+// newLanes are the ways to a provider's model, one for each credential.
+func (g *Gateway) newLanes(p *Provider, model string) ([]*lane, error) {
+	ways := make([]*lane, len(p.credentials))
+	for i, c := range p.credentials {
+		state, err := g.pooled.lane(c.stateKey(p) + "\n" + model)
+		if err != nil {
+			return nil, err
+		}
+		ways[i] = &lane{credential: c, state: state}
+	}
+	return ways, nil
+}
+
+// stateKey identifies a target across configurations. A provider that has moved
+// to another URL is another one: what was held against the old one may just have
+// been mended. Weights, prices and the like don't matter, nor do credentials:
+// what was held against one has a state of its own.
+func (p *Provider) stateKey(model string) string { return "target\n" + p.place() + "\n" + model }
+
+// stateKey identifies a credential across configurations. One that is replaced
+// is another one, which starts clean.
+func (c *Credential) stateKey(p *Provider) string {
+	return "credential\n" + p.place() + "\n" + c.digest
+}
+
+// place tells one provider from others across configurations.
+func (p *Provider) place() string {
+	for _, a := range api.All {
+		if at := p.endpoints[a]; at != nil {
+			return p.Name + "\n" + at.base.String()
+		}
+	}
+	return p.Name
 }
 
 // Interface guards

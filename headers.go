@@ -56,7 +56,7 @@ const anthropicVersion = "2023-06-01"
 // in another API, whose vendor knows nothing of the client's other headers.
 var tracingHeaders = []string{"Traceparent", "Tracestate"}
 
-func (x *exchange) upstreamHeader(at *endpoint, p *passage) http.Header {
+func (x *exchange) upstreamHeader(at *endpoint, p *passage, c *Credential) http.Header {
 	forwarded := forwardedHeaders
 	if p.op.api != x.op.api {
 		forwarded = tracingHeaders
@@ -82,9 +82,7 @@ func (x *exchange) upstreamHeader(at *endpoint, p *passage) http.Header {
 	// Never sent, for it has no value: it allows net/http to repeat a request
 	// on a new connection when an idle one turns out to be closed.
 	header["Idempotency-Key"] = []string{}
-	if at.header != "" {
-		header[at.header] = at.value
-	}
+	c.authenticate(header, at)
 	return header
 }
 

@@ -2,54 +2,76 @@ package plexus
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// breakers are what may keep requests away from a target: what its credential
-// did, to all targets of it, and what it did itself.
-func (t *Target) breakers() [2]*breaker { return [2]*breaker{t.Provider.credential, &t.state.breaker} }
-
-// free tells whether nothing keeps requests away from the target.
+// free tells whether nothing keeps requests away from the target, with one of
+// the credentials at least.
 func (t *Target) free(now time.Time) bool {
-	if t.Provider.cooldown.Off {
-		return true
-	}
-	for _, b := range t.breakers() {
-		if !b.admits(stamp(now)) {
-			return false
-		}
-	}
-	return true
+	return t.Provider.cooldown.Off || slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.free(t, now) })
 }
 
 // pardoned tells whether the target may be asked all the same where there is no
 // other left.
 func (t *Target) pardoned(now time.Time) bool {
-	for _, b := range t.breakers() {
-		if !b.admits(stamp(now)) && !b.pardons(&t.Provider.cooldown, stamp(now)) {
-			return false
+	return slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.pardoned(t, now) })
+}
+
+// claim is the leave to send a request to a target, with a credential. It has to
+// be given back.
+type claim struct {
+	lane     *lane
+	index    int // of the lane
+	breakers [3]*breaker
+	tickets  [3]int64
+}
+
+// claim asks for the leave to send a request in one of some lanes, as the last
+// target standing or not. Being asked for only when it is the target's turn, it
+// keeps nobody else away meanwhile.
+func (t *Target) claim(now time.Time, last bool, among lanes) (claim, bool) {
+	var free, pardoned lanes
+	for i, l := range t.lanes {
+		switch {
+		case !among.has(i):
+		case t.Provider.cooldown.Off || l.free(t, now):
+			free.add(i)
+		case last && l.pardoned(t, now):
+			pardoned.add(i)
 		}
 	}
-	return true
+	for _, open := range [2]lanes{free, pardoned} {
+		for open != 0 {
+			i := t.turn(open)
+			if c, ok := t.take(i, now, last); ok {
+				return c, true
+			}
+			open.remove(i)
+		}
+	}
+	return claim{}, false
 }
 
-// claim is the leave to send a request to a target. It has to be given back.
-type claim struct {
-	breakers [2]*breaker
-	tickets  [2]int64
+// turn is the lane whose turn it is.
+func (t *Target) turn(among lanes) int {
+	if only, one := among.only(); one {
+		return only
+	}
+	return pick(t.lanes, among, t.state.rotation.point())
 }
 
-// claim asks for the leave to send a request, as the last target standing or not.
-// Being asked for only when it is the target's turn, it keeps nobody else away
-// meanwhile.
-func (t *Target) claim(now time.Time, last bool) (c claim, ok bool) {
+// take takes a lane, unless another request was faster.
+func (t *Target) take(i int, now time.Time, last bool) (c claim, ok bool) {
+	c.lane, c.index = t.lanes[i], i
 	if t.Provider.cooldown.Off {
 		return c, true
 	}
-	c.breakers = t.breakers()
+	c.breakers = c.lane.breakers(t)
 	for i, b := range c.breakers {
 		if c.tickets[i], ok = b.claim(stamp(now)); !ok && !(last && b.pardons(&t.Provider.cooldown, stamp(now))) {
 			c.giveBack()
@@ -67,30 +89,44 @@ func (c *claim) giveBack() {
 	}
 }
 
+// ofLane tells whether another credential may fare better at the same target.
+func (f *failure) ofLane() bool {
+	switch f.verdict {
+	case verdictCredential:
+		return true
+	case verdictUnknown:
+		return f.status == http.StatusForbidden
+	default:
+		return f.status == http.StatusTooManyRequests
+	}
+}
+
 // culprit is what a failure is held against, or nil. Models that nobody listed
 // share a state, and shall not suffer for each other; nor shall all for a 403
 // that may be about the name that a client made up.
-func (t *Target) culprit(f *failure) *breaker {
-	unlisted := t.label == unlistedLabel
+func (a *attempt) culprit(f *failure) *breaker {
+	unlisted := a.target.label == unlistedLabel
 	switch {
 	case f.blameless, unlisted && f.status == http.StatusForbidden:
 		return nil
 	case f.verdict == verdictCredential:
-		return t.Provider.credential
+		return &a.claim.lane.credential.state.breaker
 	case unlisted:
 		return nil
+	case f.ofLane():
+		return &a.claim.lane.state.breaker
 	}
-	return &t.state.breaker
+	return &a.target.state.breaker
 }
 
 // blame holds a failed attempt against the target, or against its credential,
 // and leaves it alone for a while.
-func (g *Gateway) blame(t *Target, f *failure, began time.Time) {
-	b, c, now := t.culprit(f), &t.Provider.cooldown, g.now()
-	if b == nil || c.Off || !b.failed(c, f, stamp(began), stamp(now)) {
+func (g *Gateway) blame(a *attempt, f *failure) {
+	b, c, now := a.culprit(f), &a.target.Provider.cooldown, g.now()
+	if b == nil || c.Off || !b.failed(c, f, stamp(a.began), stamp(now)) {
 		return
 	}
-	n := g.noticeOf(t, b, now)
+	n := g.noticeOf(a.target, a.claim.lane, b, now)
 	metrics.cooldowns.WithLabelValues(n.provider, n.model, f.verdict).Inc()
 	if n.pauses == 1 {
 		g.tell(zapcore.InfoLevel, "target down", eventDown, n)
@@ -100,22 +136,22 @@ func (g *Gateway) blame(t *Target, f *failure, began time.Time) {
 }
 
 // answered notes that a target's first content has come.
-func (g *Gateway) answered(t *Target, began time.Time) {
-	for _, b := range t.breakers() {
-		g.noteUp(t, b, b.answered(stamp(began)))
+func (g *Gateway) answered(a *attempt) {
+	for _, b := range a.claim.lane.breakers(a.target) {
+		g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
 	}
 }
 
-// succeeded notes that a target served an attempt that began at a time.
-func (g *Gateway) succeeded(t *Target, began time.Time) {
-	for _, b := range t.breakers() {
-		g.noteUp(t, b, b.succeeded(&t.Provider.cooldown, stamp(began)))
+// succeeded notes that a target served an attempt.
+func (g *Gateway) succeeded(a *attempt) {
+	for _, b := range a.claim.lane.breakers(a.target) {
+		g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
 	}
 }
 
-func (g *Gateway) noteUp(t *Target, b *breaker, up bool) {
+func (g *Gateway) noteUp(t *Target, l *lane, b *breaker, up bool) {
 	if up {
-		g.tell(zapcore.InfoLevel, "target up", eventUp, g.noticeOf(t, b, g.now()))
+		g.tell(zapcore.InfoLevel, "target up", eventUp, g.noticeOf(t, l, b, g.now()))
 	}
 }
 
@@ -132,14 +168,20 @@ const allModels = "_all"
 // of its targets.
 type notice struct {
 	provider, model, reason string
-	pauses                  int64
-	until                   time.Time // zero when it is up
+	// credential is the number of the one that is at fault, where the provider
+	// has several; else 0.
+	credential int
+	pauses     int64
+	until      time.Time // zero when it is up
 }
 
-func (g *Gateway) noticeOf(t *Target, b *breaker, now time.Time) notice {
+func (g *Gateway) noticeOf(t *Target, l *lane, b *breaker, now time.Time) notice {
 	n := notice{provider: t.Provider.Name, model: t.label}
-	if b == t.Provider.credential {
+	if b == &l.credential.state.breaker {
 		n.model = allModels
+	}
+	if b != &t.state.breaker && len(t.lanes) > 1 {
+		n.credential = l.credential.number
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -154,6 +196,9 @@ func (g *Gateway) noticeOf(t *Target, b *breaker, now time.Time) notice {
 func (g *Gateway) tell(level zapcore.Level, message, event string, n notice) {
 	if c := g.logger.Check(level, message); c != nil {
 		fields := []zap.Field{zap.String("plexus_provider", n.provider), zap.String("plexus_model", n.model), zap.String("reason", n.reason)}
+		if n.credential != 0 {
+			fields = append(fields, zap.Int("credential", n.credential))
+		}
 		if !n.until.IsZero() {
 			fields = append(fields, zap.Time("until", n.until), zap.Int64("pauses", n.pauses))
 		}
@@ -162,7 +207,10 @@ func (g *Gateway) tell(level zapcore.Level, message, event string, n notice) {
 	if event == "" {
 		return
 	}
-	data := map[string]any{"provider": n.provider, "model": n.model, "reason": n.reason, "until": ""}
+	data := map[string]any{"provider": n.provider, "model": n.model, "reason": n.reason, "until": "", "credential": ""}
+	if n.credential != 0 {
+		data["credential"] = strconv.Itoa(n.credential)
+	}
 	if !n.until.IsZero() {
 		data["until"] = n.until.Format(time.RFC3339)
 	}

@@ -264,11 +264,11 @@ func TestLimiterUnderChance(t *testing.T) {
 				waiting = append(waiting[:i], waiting[i+1:]...)
 			}
 			for i := 0; i < len(waiting); i++ {
-				if letIn(waiting[i]) {
-					waiting[i].refresh(now)
-					under = append(under, &waiting[i].slot)
+				if w := waiting[i]; letIn(w) {
+					w.refresh(now)
+					under = append(under, &w.slot)
 					waiting = append(waiting[:i], waiting[i+1:]...)
-					i--
+					i = -1 // others may have been let in thereby
 				}
 			}
 			require.LessOrEqual(t, limiters[0].inFlight(), 4)

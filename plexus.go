@@ -10,7 +10,7 @@
 //	attempt.go      what one target is sent, and by when it has to answer
 //	health.go       what failures are held against, and by breaker.go for how long
 //	way.go          the API in which a target is asked, and the request in it
-//	provider.go     where and how the provider is reached
+//	provider.go     where and how the provider is reached, by lane.go with which credential
 //	answer.go       what becomes of its answer, up to its end
 //	relay.go        the answer's bytes, as they come
 //	translate.go    or the answer in the client's API, where that is another

@@ -101,13 +101,17 @@ func defaultAuth(a api.API) string {
 	}
 }
 
-// authHeader is the header, as net/http spells it, and the prefix of its value.
-func authHeader(auth string) (name, prefix string) {
+// authHeader is the header, as net/http spells it, and whether the credential is
+// a bearer's there.
+func authHeader(auth string) (name string, isBearer bool) {
 	if auth == bearer {
-		return "Authorization", "Bearer "
+		return "Authorization", true
 	}
-	return http.CanonicalHeaderKey(auth), ""
+	return http.CanonicalHeaderKey(auth), false
 }
+
+// bearerPrefix is RFC 6750's.
+const bearerPrefix = "Bearer "
 
 // bases is where each API of a provider is, by what the preset knows and the
 // configuration says.

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
@@ -51,6 +50,11 @@ type Provider struct {
 	// `{file./run/secrets/openai}`, which is replaced when the configuration
 	// loads, so that the configuration itself never shows it. Default: none.
 	APIKey string `json:"api_key,omitempty"`
+
+	// More credentials of the same provider. Requests take turns among them
+	// all, and go on with the next where one is refused or has reached its
+	// limit. Default: none.
+	Credentials []*Credential `json:"credentials,omitempty"`
 
 	// How the credential is sent: `bearer`, or the name of the header that
 	// holds it, such as `x-api-key`. Default: the preset's, else as the vendor
@@ -108,21 +112,21 @@ type Provider struct {
 	models    map[string]*Target
 	unlisted  *targetState
 	extra     []bodyMember
-	secret    string
 	transport http.RoundTripper
 	catalog   *prices.Catalog // nil where its prices are not wanted
 	surcharge string          // the member of extra_body for which they don't hold
 
-	bounded    *bounded
-	cooldown   Cooldown // the above, complete
-	credential *breaker
+	bounded     *bounded
+	cooldown    Cooldown      // the above, complete
+	credentials []*Credential // all, and never none
+	unlistedIn  []*lane       // the lanes of models that nobody listed
 }
 
 // endpoint is where and how one API of a provider is reached.
 type endpoint struct {
 	base   *url.URL
-	header string // the credential's, as net/http spells it; empty for none
-	value  []string
+	header string // the credential's, as net/http spells it
+	bearer bool   // how it is written there
 }
 
 // bodyMember is one member of extra_body.
@@ -193,18 +197,9 @@ func (p *Provider) checkName() error {
 // locate finds the base URL and the credential's header of each API.
 func (p *Provider) locate(logger *zap.Logger) error {
 	repl := caddy.NewReplacer()
-	var err error
-	if !p.Disabled { // whose credential may be gone already
-		if p.secret, err = repl.ReplaceOrErr(p.APIKey, true, true); err != nil {
-			return fmt.Errorf("api_key: %w", err)
-		}
-	}
-	if strings.ContainsFunc(p.secret, unicode.IsControl) {
-		return fmt.Errorf("api_key: it holds a line break or another control character, which no header can carry")
-	}
-	if p.secret != "" && p.secret == p.APIKey {
-		logger.Warn("an api_key is written out in the configuration, where everyone with access to the admin API can read it; use {env.NAME} or {file./path}",
-			zap.String("plexus_provider", p.Name))
+	err := p.provisionCredentials(repl, logger)
+	if err != nil {
+		return err
 	}
 	for name := range p.BaseURLs {
 		if !api.API(name).Known() {
@@ -220,7 +215,7 @@ func (p *Provider) locate(logger *zap.Logger) error {
 	if len(p.endpoints) == 0 {
 		return fmt.Errorf("no preset says where it is; add a base_url, or name a preset: %s", strings.Join(sortedKeys(presets), ", "))
 	}
-	if env := presets[p.Preset].env; p.secret == "" && env != "" && p.BaseURL == "" && len(p.BaseURLs) == 0 && !p.Disabled {
+	if env := presets[p.Preset].env; p.credentials[0].secret == "" && env != "" && p.BaseURL == "" && len(p.BaseURLs) == 0 && !p.Disabled {
 		logger.Warn("a provider has no api_key", zap.String("plexus_provider", p.Name), zap.String("usual", "{env."+env+"}"))
 	}
 	return nil
@@ -244,10 +239,7 @@ func (p *Provider) newEndpoint(repl *caddy.Replacer, base presetBase) (*endpoint
 	u.Path = strings.TrimRight(u.Path, "/")
 	u.RawPath, u.Fragment = "", ""
 	at := &endpoint{base: u}
-	if p.secret != "" {
-		name, prefix := authHeader(base.auth)
-		at.header, at.value = name, []string{prefix + p.secret}
-	}
+	at.header, at.bearer = authHeader(base.auth)
 	return at, nil
 }
 
@@ -287,18 +279,6 @@ func (p *Provider) modelNames() []string {
 		names[i] = m.Name
 	}
 	return names
-}
-
-// redact takes our credential out of what a provider said, some of which quote
-// it in their errors.
-func (p *Provider) redact(body []byte) []byte {
-	if len(p.secret) < 4 {
-		return body
-	}
-	for _, written := range []string{p.secret, strings.ReplaceAll(p.secret, "/", `\/`)} {
-		body = bytes.ReplaceAll(body, []byte(written), []byte("REDACTED"))
-	}
-	return body
 }
 
 // ProviderModel is a model that a provider serves. In JSON it is an object, or

@@ -24,7 +24,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
-	x.gateway.succeeded(t, a.began)
+	x.gateway.succeeded(a)
 	if passage.op.api == x.op.api {
 		body = x.errorBody(t, res, body)
 	} else {

@@ -18,9 +18,10 @@ import (
 //
 //	resp_plexus_ <provider, 8 digits> <seal, 24 digits> _ <the provider's id>
 //
-// The seal is an HMAC with the provider's credential, which no client knows:
-// nobody can make an id of another key's response. Where a provider has none, it
-// is one with the hash of the key's own secret, which no other client knows.
+// The seal is an HMAC with the credential that gives access to it, which no client
+// knows: nobody can make an id of another key's response, and of several
+// credentials it is known which one it was. Where a provider has none, it is one
+// with the hash of the key's own secret, which no other client knows.
 const (
 	responseIDPrefix  = "resp_plexus_"
 	providerRefDigits = 8
@@ -34,12 +35,12 @@ func providerRef(name string) string {
 }
 
 // sealResponseID is the id by which the client knows a response of the provider.
-func (p *Provider) sealResponseID(k *Key, id string) string {
-	return responseIDPrefix + providerRef(p.Name) + p.responseSeal(k, id) + "_" + id
+func (p *Provider) sealResponseID(c *Credential, k *Key, id string) string {
+	return responseIDPrefix + providerRef(p.Name) + p.responseSeal(c, k, id) + "_" + id
 }
 
-func (p *Provider) responseSeal(k *Key, id string) string {
-	secret := []byte(p.secret)
+func (p *Provider) responseSeal(c *Credential, k *Key, id string) string {
+	secret := []byte(c.secret)
 	if len(secret) == 0 && k != nil {
 		secret = k.sum[:]
 	}
@@ -51,25 +52,35 @@ func (p *Provider) responseSeal(k *Key, id string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:sealDigits/2])
 }
 
-// openResponseID finds the provider of a response and its own id of it, where the
-// key is the one for which it was made.
-func (r *Router) openResponseID(k *Key, sealed string) (*Provider, string, bool) {
+// openResponseID finds the provider of a response, the credential that gives
+// access to it and the provider's own id of it, where the key is the one for which
+// it was made.
+func (r *Router) openResponseID(k *Key, sealed string) (p *Provider, c *Credential, id string, ok bool) {
 	rest, ours := strings.CutPrefix(sealed, responseIDPrefix)
 	if !ours || len(rest) <= providerRefDigits+sealDigits || rest[providerRefDigits+sealDigits] != '_' {
-		return nil, "", false
+		return nil, nil, "", false
 	}
-	p := r.byRef[rest[:providerRefDigits]]
 	seal, id := rest[providerRefDigits:providerRefDigits+sealDigits], rest[providerRefDigits+sealDigits+1:]
-	if p == nil || !hmac.Equal([]byte(seal), []byte(p.responseSeal(k, id))) {
-		return nil, "", false
+	if p = r.byRef[rest[:providerRefDigits]]; p == nil {
+		return nil, nil, "", false
 	}
-	return p, id, true
+	for _, c := range p.credentials {
+		if hmac.Equal([]byte(seal), []byte(p.responseSeal(c, k, id))) {
+			return p, c, id, true
+		}
+	}
+	return nil, nil, "", false
 }
 
 // responseIDs puts sealed ids in place of a provider's.
 type responseIDs struct {
-	provider *Provider
-	key      *Key
+	provider   *Provider
+	credential *Credential
+	key        *Key
+}
+
+func (ids *responseIDs) seal(id string) string {
+	return ids.provider.sealResponseID(ids.credential, ids.key, id)
 }
 
 // document rewrites a response: its id, and that of the one before it.
@@ -100,7 +111,7 @@ func (ids *responseIDs) splices(splices []splice, response []byte, offset int) [
 			continue
 		}
 		if id, ok := jsonscan.String(it.Value()); ok && id != "" {
-			sealed := api.Quote(ids.provider.sealResponseID(ids.key, id))
+			sealed := api.Quote(ids.seal(id))
 			splices = append(splices, splice{offset + it.Start, offset + it.End, string(sealed)})
 		}
 	}
@@ -115,7 +126,7 @@ func (x *exchange) pin() error {
 	if sealed == "" || len(x.gateway.keyring) == 0 && !strings.HasPrefix(sealed, responseIDPrefix) {
 		return nil
 	}
-	p, id, ok := x.gateway.router.openResponseID(x.key, sealed)
+	p, credential, id, ok := x.gateway.router.openResponseID(x.key, sealed)
 	if !ok {
 		return previousNotFound("there is no response %s of this key; only responses that were stored through this gateway can be continued", quoted(sealed))
 	}
@@ -129,7 +140,7 @@ func (x *exchange) pin() error {
 		return previousNotFound("the response %s cannot be continued with the model %s: no target of it is at the provider that has the response, %s",
 			quoted(sealed), quoted(x.req.model), p.Name)
 	}
-	x.route.Targets, x.req.previousID, x.req.sealedID = at, id, sealed
+	x.route.Targets, x.credential, x.req.previousID, x.req.sealedID = at, credential, id, sealed
 	return nil
 }
 

@@ -75,6 +75,9 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 // addProvider prepares the targets of the models that the provider lists, for
 // passthrough.
 func (r *Router) addProvider(g *Gateway, p *Provider) error {
+	if err := g.newCredentials(p); err != nil {
+		return err
+	}
 	p.models = make(map[string]*Target, len(p.Models))
 	for _, m := range p.Models {
 		if m.Name == "" {
@@ -93,12 +96,8 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 	if p.unlisted, err = g.pooled.state(p.stateKey("")); err != nil {
 		return err
 	}
-	credential, err := g.pooled.state(p.stateKey("\n"))
-	if err != nil {
-		return err
-	}
-	p.credential = &credential.breaker
-	return nil
+	p.unlistedIn, err = g.newLanes(p, "")
+	return err
 }
 
 func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
@@ -211,7 +210,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 	if t == nil {
 		// What nobody listed shares one state and one label: clients could
 		// invent names without end.
-		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, label: unlistedLabel}
+		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel}
 		_ = t.findPrice() // nothing is declared of it that could be wrong
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
@@ -326,11 +325,13 @@ func sortOut(targets []*Target, now time.Time) (left []*Target, free int) {
 func coolingDown(targets []*Target, now time.Time) error {
 	soonest := time.Duration(1<<63 - 1)
 	for _, t := range targets {
-		until := stamp(now) // a probe is under way
-		for _, b := range t.breakers() {
-			until = max(until, b.until.Load())
+		for _, l := range t.lanes {
+			until := stamp(now) // a probe is under way
+			for _, b := range l.breakers(t) {
+				until = max(until, b.until.Load())
+			}
+			soonest = min(soonest, time.Duration(until-stamp(now)))
 		}
-		soonest = min(soonest, time.Duration(until-stamp(now)))
 	}
 	soonest = max(soonest, time.Second)
 	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))

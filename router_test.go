@@ -249,24 +249,24 @@ func TestCoolingTargets(t *testing.T) {
 	}
 	a, b := route.Targets[0], route.Targets[1]
 
-	g.blame(a, &failure{}, g.now())
+	g.blame(attemptAt(a, g.now()), &failure{})
 	plan(1, "b/two", "a/one") // one failure is enough while there is another
 	clock.advance(10 * time.Second)
 	plan(2, "a/one", "b/two")
 
-	probe, ok := a.claim(g.now(), false)
+	probe, ok := a.claim(g.now(), false, 1)
 	require.True(t, ok)
 	plan(1, "b/two", "a/one") // the probe is under way
 	probe.giveBack()
 	plan(2, "a/one", "b/two")
 
-	g.blame(a, &failure{}, g.now())
-	g.blame(b, &failure{}, g.now())
+	g.blame(attemptAt(a, g.now()), &failure{})
+	g.blame(attemptAt(b, g.now()), &failure{})
 	plan(0, "a/one", "b/two") // a hiccup of all is no reason to refuse
 
 	clock.advance(time.Second)
-	g.blame(b, &failure{retryAfter: 25 * time.Second}, began) // of the same failure
-	g.blame(a, &failure{retryAfter: 30 * time.Second}, began)
+	g.blame(attemptAt(b, began), &failure{retryAfter: 25 * time.Second}) // of the same failure
+	g.blame(attemptAt(a, began), &failure{retryAfter: 30 * time.Second})
 	_, _, err = route.plan(&operation{verb: verbGenerate, api: api.Chat}, estimate{}, g.now(), nil)
 	require.ErrorIs(t, err, ErrAllTargetsCoolingDown)
 	require.Equal(t, 503, asError(err).status())

@@ -52,6 +52,7 @@ type Target struct {
 
 	declared bool // the price is the configuration's
 	state    *targetState
+	lanes    []*lane
 	label    string
 }
 

@@ -120,14 +120,14 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 		t := plan[i]
 		began := s.g.now()
 		state := t.state.breaker.state(began)
-		claim, ok := t.claim(began, i >= free)
+		claim, ok := t.claim(began, i >= free, ^lanes(0))
 		if !ok {
 			if i < free {
 				plan = append(plan, t)
 			}
 			continue
 		}
-		probe := claim.tickets != [2]int64{}
+		probe := claim.tickets != [3]int64{}
 		if probe {
 			s.halfOpen[t]++
 			require.Equal(s.t, 1, s.halfOpen[t], "one request at a time finds out")
@@ -145,11 +145,11 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 			}
 			if fails {
 				s.wasted[t]++
-				s.g.blame(t, &failure{status: 503, verdict: verdictStatus, reason: "503"}, began)
+				s.g.blame(&attempt{target: t, claim: claim, began: began}, &failure{status: 503, verdict: verdictStatus, reason: "503"})
 				s.next(plan, free, i+1, tried+1)
 				return
 			}
-			s.g.succeeded(t, began)
+			s.g.succeeded(&attempt{target: t, claim: claim, began: began})
 		})
 		return
 	}

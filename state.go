@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// states holds what is learnt of each target. It is a pool of the process and
+// states holds what is learnt of each target and credential. It is a pool of the process and
 // not a part of any configuration because on a reload the new configuration is
 // provisioned while old streams still run: forgetting would forgive every
 // target at once, and send a crowd to whichever was slow a second ago.
@@ -20,6 +20,7 @@ var rotations = caddy.NewUsagePool()
 // targetState is what is learnt of one target: a provider's model.
 type targetState struct {
 	breaker
+	rotation
 	explored atomic.Int64 // Unix time in nanoseconds of the latest exploration
 	unpriced atomic.Bool  // whether it has been said that a cost is not known
 
@@ -94,14 +95,25 @@ type pooled struct {
 }
 
 func (p *pooled) state(key string) (*targetState, error) {
-	s, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &targetState{breaker: breaker{key: key}}, nil
-	})
+	return pooledState(p, key, func() *targetState { return &targetState{breaker: breaker{key: key}} })
+}
+
+func (p *pooled) credential(key string) (*credentialState, error) {
+	return pooledState(p, key, func() *credentialState { return &credentialState{breaker{key: key}} })
+}
+
+func (p *pooled) lane(key string) (*laneState, error) {
+	return pooledState(p, key, func() *laneState { return &laneState{breaker{key: key}} })
+}
+
+// pooledState is the state of a name, whose kind the name says.
+func pooledState[S caddy.Destructor](p *pooled, key string, fresh func() S) (state S, err error) {
+	s, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return fresh(), nil })
 	if err != nil {
-		return nil, err
+		return state, err
 	}
 	p.states = append(p.states, key)
-	return s.(*targetState), nil
+	return s.(S), nil
 }
 
 func (p *pooled) rotation(key string) (*Rotation, error) {

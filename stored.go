@@ -44,21 +44,21 @@ var storedMethods = map[string][]string{
 
 // serveStored asks the provider that made a response for it.
 func (x *exchange) serveStored() error {
-	p, id, ok := x.gateway.router.openResponseID(x.key, x.op.response)
+	p, credential, id, ok := x.gateway.router.openResponseID(x.key, x.op.response)
 	if !ok || p.Disabled || p.endpoints[api.Responses] == nil {
 		return fail(ErrResponseNotFound, "there is no response %s of this key; only responses that were stored through this gateway can be asked for", quoted(x.op.response))
 	}
 	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel}
 	x.route = Route{Alias: p.Name + "/" + unlistedLabel, Passthrough: true, Targets: []*Target{x.target}}
 	x.attempts = 1
-	a := &attempt{x: x, target: x.target, passage: x.storedPassage(id)}
+	a := &attempt{x: x, target: x.target, passage: x.storedPassage(id), claim: claim{lane: &lane{credential: credential}}}
 	defer a.start(time.Duration(x.gateway.router.failover.Answer))()
 	res, err := p.transport.RoundTrip(a.newRequest())
 	if err != nil {
 		return a.storedFailed(judgeError(a.ctx, err), err)
 	}
 	defer res.Body.Close()
-	ids := &responseIDs{provider: p, key: x.key}
+	ids := &responseIDs{provider: p, credential: credential, key: x.key}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == eventStream && res.StatusCode == http.StatusOK {
 		a.clock.Stop()
 		return x.relayStoredStream(res, ids)

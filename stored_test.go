@@ -187,7 +187,7 @@ func TestIDsOfResponsesInAnotherForm(t *testing.T) {
 	require.Equal(t, 200, ask(t, http.MethodGet, url+"/v1/responses/"+id, "", "X-Api-Key", "a-secret").status)
 
 	// It has no credential to seal with, and still nobody can make up an id.
-	forged := g.Providers[0].sealResponseID(&Key{Name: "alice"}, "resp_one")
+	forged := g.Providers[0].sealResponseID(g.Providers[0].credentials[0], &Key{Name: "alice"}, "resp_one")
 	require.Equal(t, 404, ask(t, http.MethodGet, url+"/v1/responses/"+forged, "", "X-Api-Key", "b-secret").status)
 	require.Equal(t, 404, ask(t, http.MethodGet, url+"/v1/responses/"+forged, "", "X-Api-Key", "a-secret").status)
 }

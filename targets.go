@@ -32,15 +32,21 @@ func (g *Gateway) targets() []*Target {
 	return all
 }
 
-// eachBreaker calls for every credential and every target of the gateway.
+// eachBreaker calls for every credential, every target, and every credential at
+// every target of the gateway.
 func (g *Gateway) eachBreaker(do func(*Provider, *breaker)) {
 	for _, p := range g.Providers {
 		if !p.Disabled {
-			do(p, p.credential)
+			for _, c := range p.credentials {
+				do(p, &c.state.breaker)
+			}
 		}
 	}
 	for _, t := range g.targets() {
 		do(t.Provider, &t.state.breaker)
+		for _, l := range t.lanes {
+			do(t.Provider, &l.state.breaker)
+		}
 	}
 }
 
@@ -63,9 +69,21 @@ type targetStatus struct {
 	Failures int64  `json:"failures"`
 	Reason   string `json:"reason,omitempty"`
 	// Credential says that the provider's credential is at fault.
-	Credential   bool     `json:"credential,omitempty"`
-	FirstContent *float64 `json:"first_content_seconds,omitempty"`
-	OutputRate   *float64 `json:"output_tokens_per_second,omitempty"`
+	Credential bool `json:"credential,omitempty"`
+	// Credentials tells of each, where the provider has several. The target is
+	// as the best of them is.
+	Credentials  []credentialStatus `json:"credentials,omitempty"`
+	FirstContent *float64           `json:"first_content_seconds,omitempty"`
+	OutputRate   *float64           `json:"output_tokens_per_second,omitempty"`
+}
+
+// credentialStatus is what the admin API tells of a credential at a target.
+type credentialStatus struct {
+	// Number is its place in the configuration, from 1.
+	Number int        `json:"number"`
+	State  string     `json:"state"`
+	Until  *time.Time `json:"until,omitempty"`
+	Reason string     `json:"reason,omitempty"`
 }
 
 // targetStatus tells of all targets of all gateways.
@@ -85,14 +103,17 @@ func (a *App) targetStatus() []targetStatus {
 
 func (t *Target) status(now time.Time) targetStatus {
 	out := targetStatus{Provider: t.Provider.Name, Model: t.Model, State: stateUp}
-	if b := t.hindrance(); b != nil {
+	if l, b := t.hindrance(); b != nil {
 		b.mu.Lock()
-		out.State, out.Failures, out.Reason = b.state(now), b.failures, b.reason
-		out.Until = new(timeOf(b.until.Load(), now).UTC().Round(time.Millisecond))
-		out.Credential = b == t.Provider.credential
+		if out.State = b.state(now); out.State != stateUp { // since a moment ago
+			out.Until, out.Failures, out.Reason = b.end(now), b.failures, b.reason
+			out.Credential = b == &l.credential.state.breaker
+		}
 		b.mu.Unlock()
-		if out.State == stateUp { // since a moment ago
-			out.Until, out.Credential = nil, false
+	}
+	if len(t.lanes) > 1 {
+		for _, l := range t.lanes {
+			out.Credentials = append(out.Credentials, l.status(t, now))
 		}
 	}
 	if d, known := t.FirstContent(now); known {
@@ -104,13 +125,40 @@ func (t *Target) status(now time.Time) targetStatus {
 	return out
 }
 
-// hindrance is what keeps requests away from the target the longest, or nil.
-func (t *Target) hindrance() *breaker {
+func (l *lane) status(t *Target, now time.Time) credentialStatus {
+	out := credentialStatus{Number: l.credential.number, State: stateUp}
+	if b := l.hindrance(t); b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if out.State = b.state(now); out.State != stateUp {
+			out.Until, out.Reason = b.end(now), b.reason
+		}
+	}
+	return out
+}
+
+// hindrance is what keeps requests away from the target, in the lane that is
+// open the soonest; nil where one is open.
+func (t *Target) hindrance() (at *lane, b *breaker) {
+	for _, l := range t.lanes {
+		worst := l.hindrance(t)
+		if worst == nil {
+			return nil, nil
+		}
+		if b == nil || worst.until.Load() < b.until.Load() {
+			at, b = l, worst
+		}
+	}
+	return at, b
+}
+
+// hindrance is what keeps requests out of the lane the longest, or nil.
+func (l *lane) hindrance(t *Target) *breaker {
 	var worst *breaker
 	if t.Provider.cooldown.Off {
 		return nil
 	}
-	for _, b := range t.breakers() {
+	for _, b := range l.breakers(t) {
 		if until := b.until.Load(); until != 0 && (worst == nil || until > worst.until.Load()) {
 			worst = b
 		}
@@ -128,6 +176,15 @@ func (b *breaker) state(now time.Time) string {
 		return stateProbing
 	}
 	return stateHalfOpen
+}
+
+// end is when the pause ends, nil when it is up.
+func (b *breaker) end(now time.Time) *time.Time {
+	until := b.until.Load()
+	if until == 0 {
+		return nil
+	}
+	return new(timeOf(until, now).UTC().Round(time.Millisecond))
 }
 
 // clear forgets what is held against targets, and against their credentials. It
@@ -152,13 +209,15 @@ func (a *App) clear(what clearing) (int, error) {
 
 func (g *Gateway) clear(targets []*Target) (n int) {
 	for _, t := range targets {
-		if t.hindrance() != nil {
+		if slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.hindrance(t) != nil }) {
 			n++
 		}
 	}
 	for _, t := range targets {
-		for _, b := range t.breakers() {
-			g.noteUp(t, b, b.clear())
+		for _, l := range t.lanes {
+			for _, b := range l.breakers(t) {
+				g.noteUp(t, l, b, b.clear())
+			}
 		}
 	}
 	return n

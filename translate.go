@@ -136,7 +136,7 @@ func (t *translation) sealed(id string) string {
 	if t.ids == nil || id == "" {
 		return id
 	}
-	return t.ids.provider.sealResponseID(t.ids.key, id)
+	return t.ids.seal(id)
 }
 
 func (t *translation) collectFailed(body *io.LimitedReader, err error) *failure {

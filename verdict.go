@@ -22,6 +22,8 @@ import (
 // failure is an attempt that came to nothing, or broke off.
 type failure struct {
 	target *Target
+	// credential is the number of the one that was used; 0 where there is one.
+	credential int
 	// status is the provider's; 0 where it did not get as far.
 	status int
 	// reason says what happened in words that carry no URL and no credential.
@@ -41,7 +43,12 @@ type failure struct {
 	blameless bool
 }
 
-func (f *failure) String() string { return f.target.String() + ": " + f.reason }
+func (f *failure) String() string {
+	if f.credential != 0 {
+		return fmt.Sprintf("%s with credential %d: %s", f.target, f.credential, f.reason)
+	}
+	return f.target.String() + ": " + f.reason
+}
 
 // The verdicts on an attempt, the labels of its metrics.
 const (

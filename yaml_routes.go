@@ -40,7 +40,7 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"baseUrls":          y.baseURLs(p),
 		"api_base_url":      y.baseURLs(p),
 		"auth":              y.auth(p),
-		"api_key":           y.secret("api_key", &p.APIKey),
+		"api_key":           y.apiKeys(p),
 		"models":            y.providerModels(p),
 		"customHeaders":     y.decode("customHeaders", &header),
 		"headers":           y.decode("headers", &header),
@@ -150,6 +150,43 @@ func (y *yamlReader) auth(p *yamlProvider) func(*yaml.Node) error {
 			return y.fail(n, "auth: there is no type %q (there are bearer, x-api-key, x-goog-api-key and api-key)", p.Auth)
 		}
 		return err
+	}
+}
+
+// apiKeys reads the provider's credential, or a list of several, each of which may
+// be a mapping with a weight.
+func (y *yamlReader) apiKeys(p *yamlProvider) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if n.Kind != yaml.SequenceNode {
+			return y.secret("api_key", &p.APIKey)(n)
+		}
+		for _, entry := range n.Content {
+			c := new(Credential)
+			read := y.secret("api_key", &c.APIKey)
+			if entry.Kind == yaml.MappingNode {
+				fields := yamlFields{"api_key": read, "weight": y.weight("api_key", &c.Weight)}
+				read = func(n *yaml.Node) error { return y.mapping(n, "an api_key", fields) }
+			}
+			if err := read(entry); err != nil {
+				return err
+			}
+			p.Credentials = append(p.Credentials, c)
+		}
+		return nil
+	}
+}
+
+func (y *yamlReader) weight(what string, to **float64) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		weight := 0.0
+		if err := y.decode("weight", &weight)(n); err != nil {
+			return err
+		}
+		if !(weight > 0) || math.IsInf(weight, 1) {
+			return y.fail(n, "%s: the weight %v is not a positive number", what, weight)
+		}
+		*to = &weight
+		return nil
 	}
 }
 
@@ -380,22 +417,13 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 
 func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	t := ModelTarget{at: func(err error) error { return y.fail(n, "%v", err) }}
-	enabled, weight := true, 0.0
+	enabled := true
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
 		"provider":        y.decode("provider", &t.Provider),
 		"model":           y.decode("model", &t.Model),
 		"enabled":         y.decode("enabled", &enabled),
 		"max_concurrency": y.count("max_concurrency", &t.MaxConcurrency),
-		"weight": func(n *yaml.Node) error {
-			if err := y.decode("weight", &weight)(n); err != nil {
-				return err
-			}
-			if !(weight > 0) || math.IsInf(weight, 1) {
-				return y.fail(n, "the model %q: the weight %v is not a positive number", m.Alias, weight)
-			}
-			t.Weight = &weight
-			return nil
-		},
+		"weight":          y.weight(fmt.Sprintf("the model %q", m.Alias), &t.Weight),
 	})
 	if err != nil {
 		return err

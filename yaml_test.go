@@ -61,7 +61,7 @@ func TestYAMLDialectsAdaptToTheirGoldens(t *testing.T) {
 
 func TestYAMLDialectsLoad(t *testing.T) {
 	for name, value := range map[string]string{
-		"OPENAI_API_KEY": "one", "ANTHROPIC_API_KEY": "two", "GEMINI_API_KEY": "three", "APP_KEY": "four",
+		"OPENAI_API_KEY": "one", "ANTHROPIC_API_KEY": "two", "GEMINI_API_KEY": "three", "GEMINI_API_KEY_2": "three more", "APP_KEY": "four",
 		"IMAGES_URL": "https://images.example.com/v1", "REGION": "eu",
 	} {
 		t.Setenv(name, value)
@@ -206,7 +206,10 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f(provider("    type: [[chat]]\n"), `plexus.yaml:3: type: expected a list of texts`)
 	f(provider("    baseUrls: [https://example.com]\n"), `plexus.yaml:3: the base URLs: expected a mapping`)
 	f(provider("    auth: sk-secret\n"), `plexus.yaml:3: expected auth to be a mapping`)
-	f(provider("    api_key: [x]\n"), `plexus.yaml:3: api_key: expected a text`)
+	f(provider("    api_key: {}\n"), `plexus.yaml:3: api_key: expected a text`)
+	f(provider("    api_key: [x, [y]]\n"), `plexus.yaml:3: api_key: expected a text`)
+	f(provider("    api_key: [{api_key: x, weight: 0}]\n"), `plexus.yaml:3: api_key: the weight 0 is not a positive number`)
+	f(provider("    api_key: [{api_key: x, wheight: 0}]\n"), `plexus.yaml:3: unknown key "wheight" of an api_key; did you mean "weight"?`)
 	f(provider("    models: gpt-4o\n"), `plexus.yaml:3: models: expected a list of texts`)
 	f(provider("    models:\n      - a\n      - b: 1\n"), `plexus.yaml:4: models: expected a list of texts`)
 	f(provider("    models:\n      gpt-4o: 7\n"), `plexus.yaml:4: expected the model "gpt-4o" to be a mapping`)

@@ -1,0 +1,103 @@
+package plexus
+
+import (
+	"math"
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// lane is a way to a target: with one of the provider's credentials. Providers
+// limit how often a model may be asked with each, so a 429 closes the lane and
+// leaves the others open.
+type lane struct {
+	credential *Credential
+	state      *laneState
+}
+
+// laneState is what is learnt of a credential at one model.
+type laneState struct {
+	breaker
+}
+
+// Destruct implements caddy.Destructor. There is nothing to close.
+func (*laneState) Destruct() error { return nil }
+
+// breakers are what may keep requests away from a lane: what its credential did
+// at all models, what it did at this one, and what the target itself did.
+func (l *lane) breakers(t *Target) [3]*breaker {
+	return [3]*breaker{&l.credential.state.breaker, &l.state.breaker, &t.state.breaker}
+}
+
+// free tells whether nothing keeps requests away from the lane.
+func (l *lane) free(t *Target, now time.Time) bool {
+	for _, b := range l.breakers(t) {
+		if !b.admits(stamp(now)) {
+			return false
+		}
+	}
+	return true
+}
+
+// pardoned tells whether the lane may be taken all the same where there is
+// nowhere else to go.
+func (l *lane) pardoned(t *Target, now time.Time) bool {
+	for _, b := range l.breakers(t) {
+		if !b.admits(stamp(now)) && !b.pardons(&t.Provider.cooldown, stamp(now)) {
+			return false
+		}
+	}
+	return true
+}
+
+// lanes is a set of a target's lanes, a bit each.
+type lanes uint64
+
+func (s lanes) has(i int) bool { return s&(1<<i) != 0 }
+func (s *lanes) add(i int)     { *s |= 1 << i }
+func (s *lanes) remove(i int)  { *s &^= 1 << i }
+
+// only is the one lane of the set, if it is one.
+func (s lanes) only() (int, bool) {
+	return bits.TrailingZeros64(uint64(s)), s&(s-1) == 0
+}
+
+// golden is the step that spreads points over a line most evenly, however many
+// there are: each falls into the widest gap that the earlier ones left.
+const golden = 0.6180339887498949
+
+// rotation is where a target's turn among its credentials stands.
+type rotation struct{ turns atomic.Uint64 }
+
+// point is the next turn's, from 0 up to 1.
+func (r *rotation) point() float64 {
+	_, fraction := math.Modf(float64(r.turns.Add(1)%(1<<32)) * golden)
+	return fraction
+}
+
+// pick chooses one of the lanes by a point from 0 up to 1, each for a part of
+// that line as large as its weight. It is -1 where there is none.
+func pick(all []*lane, among lanes, point float64) int {
+	sum := 0.0
+	for i, l := range all {
+		if among.has(i) {
+			sum += l.credential.weight
+		}
+	}
+	chosen, at := -1, point*sum
+	for i, l := range all {
+		if !among.has(i) {
+			continue
+		}
+		if chosen = i; at < l.credential.weight {
+			break
+		}
+		at -= l.credential.weight
+	}
+	return chosen
+}
+
+// Interface guard
+var _ caddy.Destructor = (*laneState)(nil)
