@@ -39,6 +39,9 @@ func (a *attempt) run() *failure {
 		return a.failed(f, err)
 	}
 	defer res.Body.Close()
+	if a.x.op.verb != verbCount { // which has limits of its own
+		a.claim.slot.learn(res.Header, a.x.gateway.now())
+	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return a.refused(res)
 	}
@@ -111,6 +114,9 @@ func (a *attempt) newRequest() *http.Request {
 // goes to the log alone: it may name the provider's host.
 func (a *attempt) failed(f failure, cause error) *failure {
 	f.target = a.target
+	if f.unsent {
+		a.claim.slot.unsent = true
+	}
 	if len(a.target.lanes) > 1 {
 		f.credential = a.claim.lane.credential.number
 	}

@@ -20,6 +20,8 @@ import (
 //	provider <name> [<preset>] {
 //	    api_key      <credential> {          # may repeat
 //	        weight <number>
+//	        rpm    <number>
+//	        tpm    <number>
 //	    }
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
@@ -90,18 +92,18 @@ func (p *Provider) parseAPIKey(d *caddyfile.Dispenser) error {
 	if err := parseString(d, &c.APIKey); err != nil {
 		return err
 	}
-	plain := true
 	err := block(d, options{
 		"weight": func(d *caddyfile.Dispenser) error {
-			plain = false
 			var value string
 			if err := parseString(d, &value); err != nil {
 				return err
 			}
 			return weight(d, value, &c.Weight)
 		},
+		"rpm": func(d *caddyfile.Dispenser) error { return parseCount(d, &c.RPM) },
+		"tpm": func(d *caddyfile.Dispenser) error { return parseCount(d, &c.TPM) },
 	})
-	if plain && p.APIKey == "" && len(p.Credentials) == 0 {
+	if plain := c.Weight == nil && c.RPM == 0 && c.TPM == 0; plain && p.APIKey == "" && len(p.Credentials) == 0 {
 		p.APIKey = c.APIKey
 		return err
 	}

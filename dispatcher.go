@@ -11,22 +11,23 @@ import (
 // dispatch asks the targets one after the other until one answers, or until
 // what happened is the client's business. This is the only loop over targets.
 func (x *exchange) dispatch() error {
-	var expected estimate
-	if len(x.route.Targets) > 1 {
-		expected = x.req.estimate(&x.op)
-	}
+	expected := x.req.estimate(&x.op)
+	x.want = x.wants(expected)
 	plan, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
 		return err
 	}
 	failover := x.gateway.router.failoverOf(&x.route)
 	x.logPlan(plan)
+	defer x.giveBackGranted()
 	var unable error // what the first target said that cannot express the request
+	var busy error   // what is full, and stayed so
 	var others bool  // were faster to come to a target that only one may come to
 	for i, asked := 0, 0; i < len(plan) && asked < failover.Attempts; i++ {
 		t := plan[i]
 		failed, err := x.try(t, failover, i >= free)
 		switch {
+		case errors.Is(err, errFull): // it waits once that is all that is left
 		case errors.Is(err, errTaken):
 			if others = true; i < free {
 				plan = append(plan, t) // for when all the rest has failed
@@ -43,11 +44,30 @@ func (x *exchange) dispatch() error {
 				plan = append(plan, t)
 			}
 		}
+		if len(x.full) == 0 || asked == failover.Attempts || i+1 != free && i+1 != len(plan) {
+			continue
+		}
+		switch next, err := x.wait(); {
+		case errors.Is(err, ErrClientClosed):
+			return err
+		case err != nil:
+			busy, x.full = err, nil
+		default:
+			plan = slices.Insert(plan, i+1, next)
+			free = max(free, i+2)
+		}
 	}
-	if len(x.failures) > 0 {
+	return x.inVain(plan, busy, unable, others)
+}
+
+// inVain is the error of a request that no target answered.
+func (x *exchange) inVain(plan []*Target, busy, unable error, others bool) error {
+	switch {
+	case errors.Is(busy, ErrAllTargetsBusy):
+		return busy
+	case len(x.failures) > 0:
 		return x.allFailed()
-	}
-	if others {
+	case others || busy != nil:
 		return coolingDown(plan, x.gateway.now())
 	}
 	if able := x.ableLater(plan); len(able) > 0 {
@@ -70,9 +90,6 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 	return able
 }
 
-// errTaken says that others were faster to come to a target.
-var errTaken = errors.New("the target is taken")
-
 // try asks a target, with one credential after the other where that is what it
 // takes. It returns neither error nor failure once the client has got an answer.
 func (x *exchange) try(t *Target, failover *Failover, last bool) (failed *failure, err error) {
@@ -81,12 +98,12 @@ func (x *exchange) try(t *Target, failover *Failover, last bool) (failed *failur
 		if err != nil {
 			return nil, err
 		}
-		claim, ok := t.claim(x.gateway.now(), last, among)
+		claim, err := x.claim(t, last, among)
 		switch {
-		case !ok && failed != nil:
+		case err != nil && failed != nil:
 			return failed, nil
-		case !ok:
-			return nil, errTaken
+		case err != nil:
+			return nil, err
 		}
 		failed = x.ask(&attempt{x: x, target: t, passage: passage, failover: failover, claim: claim})
 		if err := x.r.Context().Err(); err != nil && !x.committed {
@@ -113,7 +130,7 @@ func (x *exchange) mayUse(t *Target) (among lanes) {
 
 // ask makes an attempt, and holds its failure against the target.
 func (x *exchange) ask(a *attempt) *failure {
-	defer a.claim.giveBack()
+	defer func() { a.claim.giveBack(x.gateway.now()) }()
 	x.attempts++
 	x.target, x.targetAPI = a.target, a.passage.op.api
 	failed := a.run()

@@ -186,19 +186,25 @@ func (l *learned) opens(want tally, now int64) int64 {
 	if known == nil {
 		return now
 	}
-	asked := tally{l.requests.Load(), l.input.Load(), l.output.Load()}
+	asked := l.asked()
 	for i := range known.limits {
 		opens = max(opens, known.opens(&known.limits[i], asked, want, now))
 	}
 	return opens
 }
 
+func (l *learned) asked() tally { return tally{l.requests.Load(), l.input.Load(), l.output.Load()} }
+
+// left is what is left of a limit, by what was asked and filled up since.
+func (k *lesson) left(s *saidLimit, asked tally, now int64) float64 {
+	return s.left - float64(asked.of(s.what)-k.mark.of(s.what)) + s.perSecond*time.Duration(now-k.at).Seconds()
+}
+
 func (k *lesson) opens(s *saidLimit, asked, want tally, now int64) int64 {
 	if now >= s.until {
 		return now
 	}
-	left := s.left - float64(asked.of(s.what)-k.mark.of(s.what)) + s.perSecond*time.Duration(now-k.at).Seconds()
-	missing := float64(want.of(s.what)) - left
+	missing := float64(want.of(s.what)) - k.left(s, asked, now)
 	switch {
 	case missing <= 0:
 		return now

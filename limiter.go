@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,6 +185,20 @@ func (s *slot) leave(now int64) {
 		}
 	}
 	l.handOver(now)
+}
+
+// used notes how many tokens the provider counted for the request.
+func (s *slot) used(tokens int64) { s.spent, s.known = tokens, true }
+
+// learn takes in what an answer's header says of the provider's limits.
+func (s *slot) learn(header http.Header, now time.Time) {
+	g := s.gate
+	if g == nil || g.learned == nil || !g.learned.learn(header, s.mark, now) {
+		return
+	}
+	if g.limiter.waiting.Load() > 0 {
+		g.limiter.serve(stamp(now)) // it may be more than was thought
+	}
 }
 
 // blocked is what has no room for a request.

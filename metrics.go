@@ -41,6 +41,9 @@ type collectors struct {
 	cost         *prometheus.CounterVec
 	unpriced     *prometheus.CounterVec
 	inFlight     prometheus.Gauge
+	waiting      prometheus.Gauge
+	inQueue      *prometheus.HistogramVec
+	limits       *limitsCollector
 }
 
 func newCollectors() *collectors {
@@ -71,13 +74,18 @@ func newCollectors() *collectors {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: ns, Subsystem: sub, Name: "requests_waiting", Help: "Requests that wait because every target that could serve them is full.",
+		}),
+		inQueue: histogram("time_in_queue_seconds", "Time for which requests waited because every target was full, of those that did.", seconds, "alias"),
+		limits:  newLimitsCollector(ns, sub),
 	}
 }
 
 func registerMetrics(ctx caddy.Context) error {
 	for _, c := range []prometheus.Collector{
 		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.duration, metrics.firstContent, metrics.outputRate,
-		metrics.tokens, metrics.cost, metrics.unpriced, metrics.inFlight,
+		metrics.tokens, metrics.cost, metrics.unpriced, metrics.inFlight, metrics.waiting, metrics.inQueue, metrics.limits,
 	} {
 		// A second gateway of the same configuration finds them there.
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -125,6 +133,9 @@ func (x *exchange) measure() {
 	}
 	alias, provider, model := x.labels()
 	metrics.requests.WithLabelValues(alias, provider, model, string(x.op.api), x.outcome()).Inc()
+	if x.queued > 0 {
+		metrics.inQueue.WithLabelValues(alias).Observe(x.queued.Seconds())
+	}
 	if x.target == nil {
 		return
 	}
@@ -164,7 +175,7 @@ func (x *exchange) outcome() string {
 		return outcomeCanceled
 	case errors.Is(x.err, ErrStreamBroken):
 		return outcomeBroken
-	case errors.Is(x.err, ErrAllTargetsFailed), errors.Is(x.err, ErrAllTargetsCoolingDown):
+	case errors.Is(x.err, ErrAllTargetsFailed), errors.Is(x.err, ErrAllTargetsCoolingDown), errors.Is(x.err, ErrAllTargetsBusy):
 		return outcomeFailed
 	default:
 		return outcomeRefused

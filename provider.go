@@ -117,6 +117,7 @@ type Provider struct {
 	surcharge string          // the member of extra_body for which they don't hold
 
 	bounded     *bounded
+	limiter     *limiter
 	cooldown    Cooldown      // the above, complete
 	credentials []*Credential // all, and never none
 	unlistedIn  []*lane       // the lanes of models that nobody listed

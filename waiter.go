@@ -80,14 +80,19 @@ func (w *waiter) leave(now int64) (letIn bool) {
 	return letIn
 }
 
-// opens is the soonest time at which one of its lanes has room by the passing of
-// time alone; now, where others have to leave first.
-func (w *waiter) opens(now int64) int64 {
-	soonest := int64(1<<63 - 1)
+// opens is the soonest time at which one of its lanes may have room: now, where
+// others have to leave first. Beside it, the soonest at which the passing of time
+// makes any; 0 for none.
+func (w *waiter) opens(now int64) (soonest, next int64) {
+	soonest = 1<<63 - 1
 	for _, g := range w.gates {
 		g.limiter.mu.Lock()
-		soonest = min(soonest, g.opens(w.want, now))
+		at := g.opens(w.want, now)
 		g.limiter.mu.Unlock()
+		soonest = min(soonest, at)
+		if at > now && (next == 0 || at < next) {
+			next = at
+		}
 	}
-	return soonest
+	return soonest, next
 }

@@ -154,7 +154,7 @@ func (y *yamlReader) auth(p *yamlProvider) func(*yaml.Node) error {
 }
 
 // apiKeys reads the provider's credential, or a list of several, each of which may
-// be a mapping with a weight.
+// be a mapping with a weight and limits.
 func (y *yamlReader) apiKeys(p *yamlProvider) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if n.Kind != yaml.SequenceNode {
@@ -164,7 +164,9 @@ func (y *yamlReader) apiKeys(p *yamlProvider) func(*yaml.Node) error {
 			c := new(Credential)
 			read := y.secret("api_key", &c.APIKey)
 			if entry.Kind == yaml.MappingNode {
-				fields := yamlFields{"api_key": read, "weight": y.weight("api_key", &c.Weight)}
+				fields := yamlFields{
+					"api_key": read, "weight": y.weight("api_key", &c.Weight), "rpm": y.count("rpm", &c.RPM), "tpm": y.count("tpm", &c.TPM),
+				}
 				read = func(n *yaml.Node) error { return y.mapping(n, "an api_key", fields) }
 			}
 			if err := read(entry); err != nil {
