@@ -213,7 +213,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	metrics.attempt(t, verdict)
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {
 		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
-			zap.Int("attempt", x.attempts), zap.String("verdict", verdict), zap.Error(cause))
+			zap.Int("attempt", a.number), zap.String("verdict", verdict), zap.Error(cause))
 	}
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
 	switch verdict {

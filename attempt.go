@@ -20,12 +20,20 @@ type attempt struct {
 	passage  *passage
 	failover *Failover
 	claim    claim
+	number   int // from 1
 
 	began  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	clock  *time.Timer // runs until the first content
 	sent   *source     // the body
+}
+
+// newAttempt makes ready to ask a target.
+func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
+	x.attempts++
+	x.target, x.targetAPI = t, passage.op.api
+	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts}
 }
 
 // run asks the target. It returns nil once the client has got its answer, good
@@ -122,7 +130,7 @@ func (a *attempt) failed(f failure, cause error) *failure {
 	}
 	if c := a.x.gateway.logger.Check(zapcore.DebugLevel, "attempt failed"); c != nil {
 		c.Write(zap.String("plexus_alias", a.x.route.Alias), zap.String("plexus_provider", a.target.Provider.Name), zap.String("plexus_model", a.target.Model),
-			zap.Int("attempt", a.x.attempts), zap.Int("credential", a.claim.lane.credential.number), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
+			zap.Int("attempt", a.number), zap.Int("credential", a.claim.lane.credential.number), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
 	}
 	return &f
 }

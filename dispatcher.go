@@ -13,24 +13,28 @@ import (
 func (x *exchange) dispatch() error {
 	expected := x.req.estimate(&x.op)
 	x.want = x.wants(expected)
-	plan, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
+	order, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
 		return err
 	}
-	failover := x.gateway.router.failoverOf(&x.route)
-	x.logPlan(plan)
+	x.plan = plan{targets: order, free: free}
+	x.failover = x.gateway.router.failoverOf(&x.route)
+	x.logPlan(order)
 	defer x.giveBackGranted()
 	var unable error // what the first target said that cannot express the request
 	var busy error   // what is full, and stayed so
 	var others bool  // were faster to come to a target that only one may come to
-	for i, asked := 0, 0; i < len(plan) && asked < failover.Attempts; i++ {
-		t := plan[i]
-		failed, err := x.try(t, failover, i >= free)
+	for x.asked < x.failover.Attempts {
+		t, last, ok := x.plan.next()
+		if !ok {
+			break
+		}
+		failed, err := x.try(t, last)
 		switch {
 		case errors.Is(err, errFull): // it waits once that is all that is left
 		case errors.Is(err, errTaken):
-			if others = true; i < free {
-				plan = append(plan, t) // for when all the rest has failed
+			if others = true; !last {
+				x.plan.again(t)
 			}
 		case errors.Is(err, ErrClientClosed):
 			return err
@@ -38,43 +42,69 @@ func (x *exchange) dispatch() error {
 			unable = err
 		case err == nil && failed == nil:
 			return nil
-		case failed != nil:
-			asked++
-			if failed.dropped && i == len(plan)-1 && x.lastChance() {
-				plan = append(plan, t)
-			}
+		case failed != nil && failed.dropped && x.plan.over() && x.lastChance():
+			x.plan.again(t)
 		}
-		if len(x.full) == 0 || asked == failover.Attempts || i+1 != free && i+1 != len(plan) {
+		if len(x.full) == 0 || x.asked == x.failover.Attempts || !x.plan.spent() {
 			continue
 		}
-		switch next, err := x.wait(); {
+		switch t, err := x.wait(); {
 		case errors.Is(err, ErrClientClosed):
 			return err
 		case err != nil:
 			busy, x.full = err, nil
 		default:
-			plan = slices.Insert(plan, i+1, next)
-			free = max(free, i+2)
+			x.plan.insert(t)
 		}
 	}
-	return x.inVain(plan, busy, unable, others)
+	return x.inVain(busy, unable, others)
 }
 
 // inVain is the error of a request that no target answered.
-func (x *exchange) inVain(plan []*Target, busy, unable error, others bool) error {
+func (x *exchange) inVain(busy, unable error, others bool) error {
 	switch {
 	case errors.Is(busy, ErrAllTargetsBusy):
 		return busy
 	case len(x.failures) > 0:
 		return x.allFailed()
 	case others || busy != nil:
-		return coolingDown(plan, x.gateway.now())
+		return coolingDown(x.plan.targets, x.gateway.now())
 	}
-	if able := x.ableLater(plan); len(able) > 0 {
+	if able := x.ableLater(x.plan.targets); len(able) > 0 {
 		return coolingDown(able, x.gateway.now())
 	}
 	return unable
 }
+
+// plan is the targets of a request in the order in which they are asked.
+type plan struct {
+	targets []*Target
+	free    int // so many have nothing that keeps requests away
+	at      int
+}
+
+// next is the next target, and whether there is none left that is free.
+func (p *plan) next() (t *Target, last, ok bool) {
+	if p.over() {
+		return nil, false, false
+	}
+	p.at++
+	return p.targets[p.at-1], p.at > p.free, true
+}
+
+func (p *plan) over() bool { return p.at == len(p.targets) }
+
+// spent tells whether all targets that were free have had their turn.
+func (p *plan) spent() bool { return p.at == p.free || p.over() }
+
+// insert puts a target next.
+func (p *plan) insert(t *Target) {
+	p.targets = slices.Insert(p.targets, p.at, t)
+	p.free = max(p.free, p.at+1)
+}
+
+// again puts a target at the end, for when all the rest has failed.
+func (p *plan) again(t *Target) { p.targets = append(p.targets, t) }
 
 // ableLater are the targets that were left out, because they are cooling down,
 // and could express what none of the others can.
@@ -92,8 +122,8 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 
 // try asks a target, with one credential after the other where that is what it
 // takes. It returns neither error nor failure once the client has got an answer.
-func (x *exchange) try(t *Target, failover *Failover, last bool) (failed *failure, err error) {
-	for among := x.mayUse(t); ; {
+func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
+	for among, first := x.mayUse(t), true; ; first = false {
 		passage, err := x.prepare(t)
 		if err != nil {
 			return nil, err
@@ -105,7 +135,10 @@ func (x *exchange) try(t *Target, failover *Failover, last bool) (failed *failur
 		case err != nil:
 			return nil, err
 		}
-		failed = x.ask(&attempt{x: x, target: t, passage: passage, failover: failover, claim: claim})
+		if first {
+			x.asked++ // with whichever credentials
+		}
+		failed = x.ask(x.newAttempt(t, passage, claim))
 		if err := x.r.Context().Err(); err != nil && !x.committed {
 			metrics.attempt(t, verdictCanceled)
 			return nil, fail(ErrClientClosed, "the client went away")
@@ -131,18 +164,21 @@ func (x *exchange) mayUse(t *Target) (among lanes) {
 // ask makes an attempt, and holds its failure against the target.
 func (x *exchange) ask(a *attempt) *failure {
 	defer func() { a.claim.giveBack(x.gateway.now()) }()
-	x.attempts++
-	x.target, x.targetAPI = a.target, a.passage.op.api
 	failed := a.run()
 	if failed != nil && x.r.Context().Err() == nil {
-		x.failures = append(x.failures, *failed)
-		metrics.attempt(a.target, failed.verdict)
-		// A target that cannot count tokens may answer questions all the same.
-		if x.op.verb != verbCount {
-			x.gateway.blame(a, failed)
-		}
+		x.record(a, failed)
 	}
 	return failed
+}
+
+// record notes why an attempt came to nothing.
+func (x *exchange) record(a *attempt, failed *failure) {
+	x.failures = append(x.failures, *failed)
+	metrics.attempt(a.target, failed.verdict)
+	// A target that cannot count tokens may answer questions all the same.
+	if x.op.verb != verbCount {
+		x.gateway.blame(a, failed)
+	}
 }
 
 // lastChance tells, once, that the last target may be asked again: it dropped

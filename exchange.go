@@ -35,6 +35,9 @@ type exchange struct {
 
 	target       *Target // the one that answered, or was tried last
 	targetAPI    api.API // in which it was asked
+	plan         plan
+	failover     *Failover
+	asked        int // targets
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure

@@ -50,8 +50,7 @@ func (x *exchange) serveStored() error {
 	}
 	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel}
 	x.route = Route{Alias: p.Name + "/" + unlistedLabel, Passthrough: true, Targets: []*Target{x.target}}
-	x.attempts = 1
-	a := &attempt{x: x, target: x.target, passage: x.storedPassage(id), claim: claim{lane: &lane{credential: credential}}}
+	a := x.newAttempt(x.target, x.storedPassage(id), claim{lane: &lane{credential: credential}})
 	defer a.start(time.Duration(x.gateway.router.failover.Answer))()
 	res, err := p.transport.RoundTrip(a.newRequest())
 	if err != nil {
