@@ -52,8 +52,8 @@ type ModelTarget struct {
 	// `1`.
 	Weight *float64 `json:"weight,omitempty"`
 	// How many requests may be under way at the provider's model, by whatever
-	// alias they came, for another of this one to join them. Default: the bound
-	// that the provider's list of models gives it.
+	// alias they came, for another of this one to join them. The bound in the
+	// provider's list of models holds beside it. Default: any number.
 	MaxConcurrency int `json:"max_concurrency,omitempty"`
 	// Switches this target off. Default: `false`.
 	Disabled bool `json:"disabled,omitempty"`
