@@ -3,6 +3,7 @@ package plexus
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -54,7 +55,7 @@ func (x *exchange) dispatch() error {
 		case err != nil:
 			busy, x.full = err, nil
 		default:
-			x.plan.insert(t)
+			x.plan.insert(t, x.gateway.now())
 		}
 	}
 	return x.inVain(busy, unable, others)
@@ -98,9 +99,11 @@ func (p *plan) over() bool { return p.at == len(p.targets) }
 func (p *plan) spent() bool { return p.at == p.free || p.over() }
 
 // insert puts a target next.
-func (p *plan) insert(t *Target) {
+func (p *plan) insert(t *Target, now time.Time) {
 	p.targets = slices.Insert(p.targets, p.at, t)
-	p.free = max(p.free, p.at+1)
+	if t.free(now) {
+		p.free = max(p.free, p.at+1)
+	}
 }
 
 // again puts a target at the end, for when all the rest has failed.

@@ -44,7 +44,7 @@ type exchange struct {
 	want         tally         // what the request takes, by all that is known before
 	full         []contender   // the targets at which there was no room
 	granted      granted       // the slot for which it has waited
-	waitsUntil   time.Time     // zero until it has waited
+	waitsSince   time.Time     // zero until it has waited
 	queued       time.Duration // for which it has
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage

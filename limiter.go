@@ -201,6 +201,13 @@ func (s *slot) learn(header http.Header, now time.Time) {
 	}
 }
 
+// forget forgets what the provider said of its limits.
+func (g *gate) forget(now int64) {
+	if g.learned != nil && g.learned.latest.Swap(nil) != nil {
+		g.limiter.serve(now)
+	}
+}
+
 // blocked is what has no room for a request.
 func (g *gate) blocked(want tally, now int64) (b bound) {
 	if g.bounded.most > 0 && g.limiter.places.taken >= g.bounded.most {

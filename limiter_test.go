@@ -144,6 +144,46 @@ func TestAllowanceOfTokens(t *testing.T) {
 	f(1, 301*sec, false)
 }
 
+// By what requests took in the end, no sixty seconds hold more tokens than are
+// allowed, and most of what is allowed is used.
+func TestTokensOfAnyMinute(t *testing.T) {
+	const allowed = 10_000
+	chance := rand.New(rand.NewPCG(3, 4))
+	l := newTestLimiter(0)
+	g := l.gate("m", "1", 0, 0, allowed)
+	type use struct{ at, tokens int64 }
+	var uses []use
+	type pending struct {
+		slot *slot
+		use  int
+	}
+	var under []pending
+	total, end := int64(0), 1000*sec+1800*sec
+	for now := 1000 * sec; now < end; now += chance.Int64N(sec) {
+		estimated := chance.Int64N(2000)
+		if s, ok := g.enter(tokens(estimated), now, true); ok {
+			s.spent, s.known = chance.Int64N(estimated+1), true
+			under = append(under, pending{&s, len(uses)})
+			uses = append(uses, use{now, estimated})
+		}
+		if len(under) > 5 {
+			i := chance.IntN(len(under))
+			under[i].slot.leave(now)
+			uses[under[i].use].tokens = under[i].slot.spent
+			under = append(under[:i], under[i+1:]...)
+		}
+	}
+	for i, last := range uses {
+		total += last.tokens
+		sum := int64(0)
+		for j := i; j >= 0 && uses[j].at > last.at-60*sec; j-- {
+			sum += uses[j].tokens
+		}
+		require.LessOrEqual(t, sum, int64(allowed), "in the minute before %d", last.at)
+	}
+	require.Greater(t, total, int64(allowed)*30*8/10)
+}
+
 func TestWaitersAreLetInAsTheyCame(t *testing.T) {
 	l := newTestLimiter(1)
 	g := l.gate("m", "1", 0, 0, 0)

@@ -519,6 +519,72 @@ func TestCountsDoNotWait(t *testing.T) {
 	clients.Wait()
 }
 
+// A target that had a hiccup, and is asked because it is the last one standing,
+// is waited for like any other.
+func TestWaitsForTheLastOneStanding(t *testing.T) {
+	h := newHeld(t)
+	g := newGateway(t, `provider p {
+		base_url `+h.URL+`/v1
+		max_concurrency 1
+	}
+	model fast {
+		target p m
+	}`)
+	fakeClock(g)
+	url := serveGateway(t, g).URL
+	target := g.router.names["fast"].targets[0]
+	g.blame(attemptAt(target, g.now()), &failure{})
+	require.False(t, target.free(g.now()))
+	var clients sync.WaitGroup
+	for range 3 {
+		clients.Go(func() { require.Equal(t, 200, post(t, url+"/v1/chat/completions", askFast).status) })
+	}
+	awaitsLimits(t, g, 1, 2)
+	for range 3 {
+		h.release <- struct{}{}
+	}
+	clients.Wait()
+	awaitsLimits(t, g, 0, 0)
+}
+
+// Where nothing is bounded, a request takes no lock and no memory to be let in.
+func TestUnboundedIsFree(t *testing.T) {
+	g := newGateway(t, `provider p {
+		base_url http://p.example/v1
+		models m
+	}`)
+	target, now := g.Providers[0].models["m"], g.now()
+	g.Providers[0].limiter.mu.Lock()
+	defer g.Providers[0].limiter.mu.Unlock()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		c, _, ok := target.claim(now, false, 1, tally{1, 100, 100})
+		require.True(t, ok)
+		c.giveBack(now)
+	}))
+}
+
+func TestClearingForgetsLearnedLimits(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer, "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "30s"))
+	g := newGateway(t, `provider p {
+		base_url `+p.URL+`/v1
+	}
+	model fast {
+		target p m
+	}`)
+	clock := fakeClock(g)
+	require.Equal(t, 200, post(t, serveGateway(t, g).URL+"/v1/chat/completions", askFast).status)
+	target := g.router.names["fast"].targets[0]
+	full := func() bool {
+		c, full, _ := target.claim(g.now(), false, 1, one)
+		c.giveBack(g.now())
+		return full != 0
+	}
+	require.True(t, full())
+	clock.advance(time.Second)
+	g.clear([]*Target{target})
+	require.False(t, full())
+}
+
 func TestLimitsAreChecked(t *testing.T) {
 	f := func(change func(*Gateway), want string) {
 		t.Helper()

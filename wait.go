@@ -75,20 +75,21 @@ func (x *exchange) claim(t *Target, last bool, among lanes) (claim, error) {
 // out for longer than that.
 func (x *exchange) wait() (*Target, error) {
 	now := x.gateway.now()
+	if x.waitsSince.IsZero() {
+		x.waitsSince = now
+	}
 	w, ways := x.newWaiter(now)
 	if len(ways) == 0 {
 		return nil, errTaken
 	}
 	room := x.gateway.router.roomOf(&x.route)
-	if x.waitsUntil.IsZero() {
-		x.waitsUntil = now.Add(time.Duration(room.Deadline))
-	}
+	deadline := x.waitsSince.Add(time.Duration(room.Deadline))
 	soonest, _ := w.opens(stamp(now))
 	switch {
-	case soonest > stamp(x.waitsUntil), x.op.verb == verbCount: // which is estimated sooner
+	case soonest > stamp(deadline), x.op.verb == verbCount: // which is estimated sooner
 	case !room.enter():
 	default:
-		letIn := x.queue(w)
+		letIn := x.queue(w, deadline)
 		room.leave()
 		if x.r.Context().Err() != nil {
 			w.slot.leave(stamp(x.gateway.now()))
@@ -108,23 +109,23 @@ func (x *exchange) newWaiter(now time.Time) (*waiter, []way) {
 	var gates []*gate
 	for _, c := range x.full {
 		for i, l := range c.target.lanes {
-			if c.lanes.has(i) && (c.target.Provider.cooldown.Off || l.free(c.target, now)) {
+			if c.lanes.has(i) && (c.target.Provider.cooldown.Off || l.pardoned(c.target, now)) {
 				ways, gates = append(ways, way{c.target, i}), append(gates, l.gate)
 			}
 		}
 	}
-	return newWaiter(stamp(now), x.want, gates), ways
+	return newWaiter(stamp(x.waitsSince), x.want, gates), ways
 }
 
 // queue waits until the waiter is let in, its time is up, or the client is gone.
 // The client's own bytes are all that is kept of the request meanwhile.
-func (x *exchange) queue(w *waiter) (letIn bool) {
+func (x *exchange) queue(w *waiter, until time.Time) (letIn bool) {
 	x.neutral, x.neutralErr = nil, nil
 	metrics.waiting.Inc()
 	defer metrics.waiting.Dec()
 	began := x.gateway.now()
 	defer func() { x.queued += x.gateway.now().Sub(began) }()
-	deadline, soon := time.NewTimer(x.waitsUntil.Sub(began)), time.NewTimer(time.Hour)
+	deadline, soon := time.NewTimer(until.Sub(began)), time.NewTimer(time.Hour)
 	defer deadline.Stop()
 	defer soon.Stop()
 	for w.join(stamp(began)); ; w.refresh(stamp(x.gateway.now())) {
