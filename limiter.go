@@ -32,8 +32,24 @@ type limiter struct {
 func (*limiter) Destruct() error { return nil }
 
 // turnstile is what requests wait for. Whoever waits for it has it closed, for
-// the present round, for all who came later.
-type turnstile struct{ closed uint64 }
+// the present round, for all who came later, unless they may go further: what an
+// alias leaves to others, those may have while it waits.
+type turnstile struct {
+	closed uint64 // the round
+	most   int    // the bound of whoever waits
+}
+
+// pass tells whether a request may pass, for which there is room or not.
+func (t *turnstile) pass(round uint64, most int, room bool) bool {
+	open := t.closed != round || most > t.most
+	if !room {
+		if t.closed != round {
+			t.most = most
+		}
+		t.closed, t.most = round, max(t.most, most)
+	}
+	return open && room
+}
 
 // places are requests under way at the same time.
 type places struct {
@@ -46,16 +62,6 @@ type allowance struct {
 	turnstile
 	requests, tokens minute
 }
-
-// bound is one of the things that keep a request out of a lane, a bit each.
-type bound uint8
-
-const (
-	boundProvider bound = 1 << iota
-	boundTarget
-	boundCredential
-	boundLearned
-)
 
 // gate is what a request has to pass on its way into a lane.
 type gate struct {
@@ -208,23 +214,6 @@ func (g *gate) forget(now int64) {
 	}
 }
 
-// blocked is what has no room for a request.
-func (g *gate) blocked(want tally, now int64) (b bound) {
-	if g.bounded.most > 0 && g.limiter.places.taken >= g.bounded.most {
-		b |= boundProvider
-	}
-	if g.most > 0 && g.target.taken >= g.most {
-		b |= boundTarget
-	}
-	if g.requestsOpen(now) > now || g.tokensOpen(want, now) > now {
-		b |= boundCredential
-	}
-	if g.learned != nil && g.learned.opens(want, now) > now {
-		b |= boundLearned
-	}
-	return b
-}
-
 // requestsOpen is when another request is allowed in this minute.
 func (g *gate) requestsOpen(now int64) int64 {
 	if g.rpm == 0 || g.allowance.requests.used(secondOf(now)) < g.rpm {
@@ -256,26 +245,18 @@ func (g *gate) opens(want tally, now int64) int64 {
 // for that. Where there is none it closes, for all who come later, what the
 // request waits for.
 func (g *gate) passes(want tally, now int64, heeds bool) bool {
-	l, b, open := g.limiter, g.blocked(want, now), true
-	pass := func(which bound, t *turnstile) {
-		if t.closed == l.round {
-			open = false
-		}
-		if b&which != 0 {
-			open, t.closed = false, l.round
-		}
-	}
-	if g.bounded.most > 0 {
-		pass(boundProvider, &l.places.turnstile)
+	l, open := g.limiter, true
+	if most := g.bounded.most; most > 0 {
+		open = l.places.pass(l.round, most, l.places.taken < most) && open
 	}
 	if g.most > 0 {
-		pass(boundTarget, &g.target.turnstile)
+		open = g.target.pass(l.round, g.most, g.target.taken < g.most) && open
 	}
 	if g.rpm > 0 || g.tpm > 0 {
-		pass(boundCredential, &g.allowance.turnstile)
+		open = g.allowance.pass(l.round, 0, g.requestsOpen(now) <= now && g.tokensOpen(want, now) <= now) && open
 	}
 	if g.learned != nil && heeds {
-		pass(boundLearned, &g.learned.turnstile)
+		open = g.learned.pass(l.round, 0, g.learned.opens(want, now) <= now) && open
 	}
 	return open
 }

@@ -87,6 +87,29 @@ func TestTwoAliasesShareATarget(t *testing.T) {
 	require.True(t, ok)
 }
 
+// Those who wait for an alias with a smaller bound do not keep others from what
+// it leaves to them.
+func TestAnAliasLeavesRoom(t *testing.T) {
+	l := newTestLimiter(0)
+	batch, interactive := l.gate("m", "1", 1, 0, 0), l.gate("m", "1", 2, 0, 0)
+	first, _ := batch.enter(one, sec, true)
+	w := newWaiter(1, one, []*gate{batch})
+	w.join(sec)
+	second, ok := interactive.enter(one, sec, true)
+	require.True(t, ok)
+	waits := newWaiter(2, one, []*gate{interactive})
+	waits.join(sec)
+	_, ok = interactive.enter(one, sec, true)
+	require.False(t, ok, "it is full")
+	first.leave(sec)
+	require.True(t, letIn(waits))
+	require.False(t, letIn(w))
+	second.leave(sec)
+	require.False(t, letIn(w))
+	waits.slot.leave(sec)
+	require.True(t, letIn(w))
+}
+
 func TestAllowanceOfRequests(t *testing.T) {
 	l := newTestLimiter(0)
 	g, other := l.gate("m", "1", 0, 2, 0), l.gate("m", "2", 0, 2, 0)

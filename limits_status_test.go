@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -64,9 +65,10 @@ func TestLimitsAreVisible(t *testing.T) {
 	}
 	require.Equal(t, 200, post(t, url, askFast).status)
 	require.Equal(t, 200, post(t, url, askFast).status)
+	var clients sync.WaitGroup
 	done := make(chan int, 2)
 	for range 2 {
-		go func() { done <- post(t, url, strings.Replace(askFast, "fast", "slow", 1)).status }()
+		clients.Go(func() { done <- post(t, url, strings.Replace(askFast, "fast", "slow", 1)).status })
 	}
 	var list []limitStatus
 	awaits(t, "one under way and one waiting", func() bool {
@@ -101,6 +103,7 @@ func TestLimitsAreVisible(t *testing.T) {
 		h.release <- struct{}{}
 		require.Equal(t, 200, <-done)
 	}
+	clients.Wait()
 	require.Contains(t, get("/metrics"), `caddy_plexus_time_in_queue_seconds_count{alias="slow"} 1`)
 	require.Contains(t, get("/metrics"), `caddy_plexus_requests_waiting 0`)
 }
