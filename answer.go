@@ -208,7 +208,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	x, t, now := a.x, a.target, a.x.gateway.now()
 	x.usage, x.err = a.watcher.Usage(), e
 	if x.usage.Known {
-		a.claim.slot.used(x.usage.Prompt() + x.usage.Generated())
+		a.claim.slot.used(x.usage)
 	}
 	metrics.attempt(t, verdict)
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {

@@ -30,20 +30,20 @@ func TestReadLimits(t *testing.T) {
 	// https://platform.openai.com/docs/guides/rate-limits
 	f(headerOf("x-ratelimit-limit-requests", "60", "x-ratelimit-limit-tokens", "150000", "x-ratelimit-remaining-requests", "59",
 		"x-ratelimit-remaining-tokens", "149984", "x-ratelimit-reset-requests", "1s", "x-ratelimit-reset-tokens", "6m0s"),
-		saidLimit{limitedRequests, 59, 1, sec}, saidLimit{limitedTokens, 149984, 16.0 / 360, 360 * sec})
+		saidLimit{limitedRequests, false, 59, 1, sec}, saidLimit{limitedTokens, false, 149984, 16.0 / 360, 360 * sec})
 	// https://platform.claude.com/docs/en/api/rate-limits
 	f(headerOf("anthropic-ratelimit-requests-limit", "50", "anthropic-ratelimit-requests-remaining", "20", "anthropic-ratelimit-requests-reset", "2026-11-23T12:00:30Z",
 		"anthropic-ratelimit-input-tokens-limit", "30000", "anthropic-ratelimit-input-tokens-remaining", "0", "anthropic-ratelimit-input-tokens-reset", "2026-11-23T12:01:00Z",
 		"anthropic-ratelimit-output-tokens-remaining", "8000", "anthropic-ratelimit-output-tokens-reset", "2026-11-23T11:59:59Z"),
-		saidLimit{limitedRequests, 20, 1, 30 * sec}, saidLimit{limitedInput, 0, 500, 60 * sec})
+		saidLimit{limitedRequests, false, 20, 1, 30 * sec}, saidLimit{limitedInput, true, 0, 500, 60 * sec})
 	// Mistral says no reset, and means a minute.
-	f(headerOf("x-ratelimit-limit-req-minute", "60", "x-ratelimit-remaining-req-minute", "0"), saidLimit{limitedRequests, 0, 1, 60 * sec})
+	f(headerOf("x-ratelimit-limit-req-minute", "60", "x-ratelimit-remaining-req-minute", "0"), saidLimit{limitedRequests, false, 0, 1, 60 * sec})
 	f(headerOf("x-ratelimit-remaining-requests", "0")) // when is not said, nor how much it would be
 	// OpenRouter begins anew all at once.
-	f(headerOf("x-ratelimit-limit", "20", "x-ratelimit-remaining", "0", "x-ratelimit-reset", "1795435210000"), saidLimit{limitedRequests, 0, 0, 10 * sec})
-	f(headerOf("x-ratelimit-remaining-requests", "5", "x-ratelimit-reset-requests", "1000h"), saidLimit{limitedRequests, 5, 0, 86400 * sec})
-	f(headerOf("x-ratelimit-remaining-requests", "-1", "x-ratelimit-reset-requests", "1s"), saidLimit{limitedRequests, 0, 0, sec})
-	f(headerOf("x-ratelimit-remaining-requests", "9", "x-ratelimit-limit-requests", "5", "x-ratelimit-reset-requests", "1s"), saidLimit{limitedRequests, 9, 0, sec})
+	f(headerOf("x-ratelimit-limit", "20", "x-ratelimit-remaining", "0", "x-ratelimit-reset", "1795435210000"), saidLimit{limitedRequests, false, 0, 0, 10 * sec})
+	f(headerOf("x-ratelimit-remaining-requests", "5", "x-ratelimit-reset-requests", "1000h"), saidLimit{limitedRequests, false, 5, 0, 86400 * sec})
+	f(headerOf("x-ratelimit-remaining-requests", "-1", "x-ratelimit-reset-requests", "1s"), saidLimit{limitedRequests, false, 0, 0, sec})
+	f(headerOf("x-ratelimit-remaining-requests", "9", "x-ratelimit-limit-requests", "5", "x-ratelimit-reset-requests", "1s"), saidLimit{limitedRequests, false, 9, 0, sec})
 	f(headerOf("x-ratelimit-remaining-requests", "many", "x-ratelimit-reset-requests", "1s"))
 	f(headerOf("x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "soon"))
 	f(headerOf("x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "-5s"))
@@ -113,6 +113,28 @@ func TestLearnedTokens(t *testing.T) {
 	l.note(tokens(900))
 	opens(100, 0, 0)
 	opens(1000, 0, 9*time.Second)
+}
+
+// Anthropic does not count what a cache serves, which is most of what agents send.
+func TestWhatACacheServesIsFree(t *testing.T) {
+	l, start := new(learned), stamp(t0)
+	header := headerOf("anthropic-ratelimit-input-tokens-limit", "40000", "anthropic-ratelimit-input-tokens-remaining", "30000", "anthropic-ratelimit-input-tokens-reset", "2026-11-23T12:00:30Z")
+	l.learn(header, l.note(tokens(0)), t0)
+	require.Greater(t, l.opens(tokens(100_000), start), start)
+	for range 20 {
+		l.observe(100_000, 95_000)
+	}
+	require.Equal(t, start, l.opens(tokens(100_000), start))
+	require.Greater(t, l.opens(tokens(1_000_000), start), start)
+	l.observe(0, 5)
+	l.observe(5, -5)
+	l.observe(5, 10)
+	require.Equal(t, start, l.opens(tokens(100_000), start))
+
+	other := new(learned)
+	other.learn(headerOf("x-ratelimit-remaining-tokens", "30000", "x-ratelimit-reset-tokens", "30s"), other.note(tokens(0)), t0)
+	other.observe(100_000, 100_000)
+	require.Greater(t, other.opens(tokens(100_000), start), start, "OpenAI counts all")
 }
 
 func BenchmarkReadLimits(b *testing.B) {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-plexus/plexus/api"
 )
 
 // limiter counts what is under way at a provider, and lets requests in where
@@ -193,8 +195,13 @@ func (s *slot) leave(now int64) {
 	l.handOver(now)
 }
 
-// used notes how many tokens the provider counted for the request.
-func (s *slot) used(tokens int64) { s.spent, s.known = tokens, true }
+// used notes what the provider counted for the request.
+func (s *slot) used(u api.Usage) {
+	s.spent, s.known = u.Prompt()+u.Generated(), true
+	if g := s.gate; g != nil && g.learned != nil {
+		g.learned.observe(u.Prompt(), u.CacheRead)
+	}
+}
 
 // learn takes in what an answer's header says of the provider's limits.
 func (s *slot) learn(header http.Header, now time.Time) {

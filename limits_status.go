@@ -124,10 +124,11 @@ func (l *learned) status(credential int, now time.Time) (list []learnedStatus) {
 	if known == nil {
 		return nil
 	}
+	asked, fresh := l.since(known)
 	for i := range known.limits {
 		s := &known.limits[i]
 		if stamp(now) < s.until {
-			left := max(0, int64(known.left(s, l.asked(), stamp(now))))
+			left := max(0, int64(known.left(s, asked, fresh, stamp(now))))
 			list = append(list, learnedStatus{credential, limitedNames[s.what], left, timeOf(s.until, now).UTC().Round(time.Millisecond)})
 		}
 	}
