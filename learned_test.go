@@ -115,6 +115,23 @@ func TestLearnedTokens(t *testing.T) {
 	opens(1000, 0, 9*time.Second)
 }
 
+// Who waits because of what a provider said hears of it when it says otherwise.
+func TestBetterNewsLetsWaitersIn(t *testing.T) {
+	l := newTestLimiter(0)
+	l.bounded.counts = false
+	g, now := l.gate("m", "1", 0, 0, 0), stamp(t0)
+	first, _ := g.enter(one, now, true)
+	second, _ := g.enter(one, now, true)
+	first.learn(headerOf("x-ratelimit-remaining-requests", "1", "x-ratelimit-reset-requests", "1h"), t0)
+	_, ok := g.enter(one, now, true)
+	require.False(t, ok)
+	w := newWaiter(now, one, []*gate{g})
+	w.join(now)
+	require.False(t, letIn(w))
+	second.learn(headerOf("x-ratelimit-remaining-requests", "1", "x-ratelimit-reset-requests", "1h"), t0)
+	require.True(t, letIn(w))
+}
+
 // Anthropic does not count what a cache serves, which is most of what agents send.
 func TestWhatACacheServesIsFree(t *testing.T) {
 	l, start := new(learned), stamp(t0)

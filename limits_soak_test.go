@@ -156,6 +156,7 @@ func TestSoakOfLimits(t *testing.T) {
 		under[name] = &counting{now: new(atomic.Int64), most: new(atomic.Int64)}
 	}
 	var gateway atomic.Pointer[Gateway]
+	var all []*Gateway
 	reload := func() (cleanup func()) {
 		g, err := loadGateway(t, block)
 		require.NoError(t, err)
@@ -163,6 +164,7 @@ func TestSoakOfLimits(t *testing.T) {
 			p.transport = &counting{p.transport, under[p.Name].now, under[p.Name].most}
 		}
 		gateway.Store(g)
+		all = append(all, g)
 		return func() { require.NoError(t, g.Cleanup()) }
 	}
 	cleanup := reload()
@@ -203,6 +205,11 @@ func TestSoakOfLimits(t *testing.T) {
 		}
 		require.Zero(t, under[p.Name].now.Load())
 		require.EqualValues(t, p.MaxConcurrency, under[p.Name].most.Load(), "all that is allowed, and no more")
+	}
+	for _, g := range all {
+		for name, rt := range g.router.names {
+			require.Zero(t, rt.room.waiting.Load(), name)
+		}
 	}
 	var gauge dto.Metric
 	require.NoError(t, metrics.waiting.Write(&gauge))
