@@ -32,7 +32,9 @@ func (p *Provider) newGate(c *Credential, model string, most int) *gate {
 	if p.MaxConcurrency > 0 || most > 0 || bounds.rpm > 0 || bounds.tpm > 0 {
 		p.bounded.counts = true
 	}
-	return p.limiter.gate(p.bounded, model, c.digest, bounds, !p.NoLearnedLimits)
+	// Models that nobody listed share a state: what is said of one is not heeded,
+	// or another would suffer for it.
+	return p.limiter.gate(p.bounded, model, c.digest, bounds, !p.NoLearnedLimits && model != "")
 }
 
 // least is the smaller of two bounds, of which 0 is none.

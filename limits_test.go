@@ -355,6 +355,23 @@ func TestLimitsAreLearnedOfEachCredential(t *testing.T) {
 	require.Equal(t, map[string]int{"Bearer one": 1, "Bearer two": 7}, used)
 }
 
+// Models that nobody listed share a state, and shall not suffer for each other.
+func TestNothingIsLearnedOfUnlistedModels(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer, "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "1h"))
+	g := newGateway(t, `provider p {
+		base_url `+p.URL+`/v1
+	}
+	model fast {
+		target p listed
+	}
+	queue 5 1h`)
+	url := serveGateway(t, g).URL
+	for _, model := range []string{"p/a", "p/b", "fast"} {
+		require.Equal(t, 200, post(t, url+"/v1/chat/completions", strings.Replace(askFast, "fast", model, 1)).status)
+	}
+	require.Nil(t, g.Providers[0].unlistedIn[0].gate.learned)
+}
+
 // What a provider says of its limits is a hint. Where there is nobody else to
 // ask, and the limit does not begin anew in time, the provider has its say.
 func TestLearnedLimitsRefuseNothing(t *testing.T) {
