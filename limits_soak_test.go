@@ -16,7 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
 
@@ -211,9 +211,11 @@ func TestSoakOfLimits(t *testing.T) {
 			require.Zero(t, rt.room.waiting.Load(), name)
 		}
 	}
-	var gauge dto.Metric
-	require.NoError(t, metrics.waiting.Write(&gauge))
-	require.Zero(t, gauge.Gauge.GetValue())
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.waiting)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	require.Zero(t, families[0].Metric[0].Gauge.GetValue())
 	seen := map[int]int64{}
 	for status := range statuses {
 		if n := statuses[status].Load(); n > 0 {

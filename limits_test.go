@@ -195,7 +195,7 @@ func TestClientsThatLeave(t *testing.T) {
 		}
 	}
 	first := start()
-	awaitsLimits(t, g, 1, 0)
+	awaits(t, "the first to be asked", func() bool { return h.count() == 1 })
 	second := start()
 	awaitsLimits(t, g, 1, 1)
 	third := start()
