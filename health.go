@@ -94,6 +94,7 @@ func (c *claim) giveBack(now time.Time) {
 			c.breakers[i].giveBack(ticket)
 		}
 	}
+	c.tickets = [3]int64{} // once is enough: the next one's may be the same
 }
 
 // ofLane tells whether another credential may fare better at the same target.

@@ -141,6 +141,7 @@ func TestSoakOfLimits(t *testing.T) {
 		target b m
 	}
 	model other {
+		hedge 5ms
 		target a n
 		target b m {
 			max_concurrency 2

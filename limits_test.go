@@ -513,6 +513,45 @@ func TestReloadKeepsSlotsAndQueue(t *testing.T) {
 	require.EqualValues(t, 1, h.most.Load())
 }
 
+// A second target that is asked beside the first takes a slot of its own, and
+// whichever is outrun gives its slot back at once, though the answer of the other
+// goes on.
+func TestTheOutrunGiveTheirSlotsBack(t *testing.T) {
+	slow, end := newProvider(t, hangs), make(chan struct{})
+	fast := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		streams(chatRole, chatHello)(w, r)
+		<-end
+		streams(chatStop, chatDone)(w, r)
+	})
+	g := newGateway(t, `provider slow {
+		base_url `+slow.URL+`/v1
+		max_concurrency 1
+	}
+	provider fast {
+		base_url `+fast.URL+`/v1
+		max_concurrency 1
+	}
+	model fast {
+		selector in_order
+		target slow m
+		target fast m
+		hedge 10ms
+	}`)
+	url := serveGateway(t, g).URL
+	var clients sync.WaitGroup
+	clients.Go(func() {
+		got := post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true}`)
+		require.Equal(t, 200, got.status, got.body)
+		require.Equal(t, "fast", got.header.Get("X-Plexus-Provider"))
+	})
+	awaits(t, "the second to be asked", func() bool { return fast.count() == 1 })
+	awaitsLimits(t, g, 1, 0)
+	require.Equal(t, 1, g.Providers[1].limiter.places.taken)
+	close(end)
+	clients.Wait()
+	awaitsLimits(t, g, 0, 0)
+}
+
 // Agents that count tokens do not wait: an estimate is there at once.
 func TestCountsDoNotWait(t *testing.T) {
 	h := newHeld(t)

@@ -37,6 +37,9 @@ type Model struct {
 	// What to do when a target fails, where it differs from the gateway's.
 	Failover *Failover `json:"failover,omitempty"`
 
+	// When to ask a second target beside the first. Default: never.
+	Hedge *Hedge `json:"hedge,omitempty"`
+
 	// Where requests wait while every target is full, where it differs from the
 	// gateway's.
 	Queue *Queue `json:"queue,omitempty"`

@@ -24,6 +24,11 @@ func (a *attempt) refused(res *http.Response) *failure {
 	if next || x.op.verb == verbCount {
 		return a.failed(verdict, nil)
 	}
+	if a.second || !a.wins() {
+		// The first target may well take what this one does not.
+		verdict.blameless = true
+		return a.failed(verdict, nil)
+	}
 	metrics.attempt(t, verdict.verdict)
 	x.gateway.succeeded(a)
 	if passage.op.api == x.op.api {

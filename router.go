@@ -113,6 +113,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if err := m.Failover.validate(); err != nil {
 		return err
 	}
+	if err := m.Hedge.validate(); err != nil {
+		return err
+	}
 	if err := m.Queue.validate(); err != nil {
 		return err
 	}
@@ -177,6 +180,9 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 		if other.state == t.state {
 			return fmt.Errorf("target %s is listed twice; give it one weight", t)
 		}
+	}
+	if h := rt.model.Hedge; h != nil && h.Quantile > 0 {
+		t.state.keepRecent()
 	}
 	rt.targets = append(rt.targets, t)
 	return nil
@@ -346,6 +352,14 @@ func coolingDown(targets []*Target, now time.Time) error {
 	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))
 	err.RetryAfter = soonest
 	return err
+}
+
+// hedge is when a second target is asked, or nil.
+func (r *Route) hedge() *Hedge {
+	if r.route == nil {
+		return nil
+	}
+	return r.route.model.Hedge
 }
 
 // roomOf is where requests for the route's targets wait.

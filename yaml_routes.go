@@ -381,7 +381,19 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
 		"api_match":          y.decode("api_match", &m.APIMatch),
 		"priority":           y.decode("priority", &priority),
-		"queue":              y.queue(&m.Queue),
+		"hedge": func(n *yaml.Node) error {
+			text := ""
+			if err := y.decode("hedge", &text)(n); err != nil {
+				return err
+			}
+			h, err := newHedge(text)
+			if err != nil {
+				return y.fail(n, "%v", err)
+			}
+			m.Hedge = h
+			return nil
+		},
+		"queue": y.queue(&m.Queue),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
