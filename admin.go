@@ -15,13 +15,14 @@ func init() {
 }
 
 // admin is what Caddy's admin API has of Plexus: which targets there are and how
-// they are, and a way to forget what is held against them.
+// they are, how far limits are used up, and a way to forget what is held against them.
 type admin struct{}
 
 // The paths of the admin API.
 const (
 	pathTargets = "/plexus/targets"
 	pathClear   = "/plexus/targets/clear"
+	pathLimits  = "/plexus/limits"
 )
 
 // CaddyModule returns the Caddy module information.
@@ -34,6 +35,7 @@ func (a admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: pathTargets, Handler: caddy.AdminHandlerFunc(a.targets)},
 		{Pattern: pathClear, Handler: caddy.AdminHandlerFunc(a.clear)},
+		{Pattern: pathLimits, Handler: caddy.AdminHandlerFunc(a.limits)},
 	}
 }
 
@@ -45,6 +47,16 @@ func (admin) targets(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(app.targetStatus())
+}
+
+// limits tells how far the limits of the running configuration are used up.
+func (admin) limits(w http.ResponseWriter, r *http.Request) error {
+	app, err := adminApp(r, http.MethodGet)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(app.limitStatus())
 }
 
 // clearing is what is to be forgotten: what is held against all targets, those of

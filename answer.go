@@ -215,6 +215,9 @@ func (a *answer) clientGone(err error) {
 func (a *answer) conclude(verdict string, e *Error, cause error) {
 	x, t, now := a.x, a.target, a.x.gateway.now()
 	x.usage, x.err = a.watcher.Usage(), e
+	if x.usage.Known {
+		a.claim.slot.used(x.usage)
+	}
 	metrics.attempt(t, verdict)
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {
 		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),

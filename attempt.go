@@ -55,6 +55,9 @@ func (a *attempt) ask(req *http.Request) *failure {
 		return a.failed(f, err)
 	}
 	defer res.Body.Close()
+	if a.x.op.verb != verbCount { // which has limits of its own
+		a.claim.slot.learn(res.Header, a.x.gateway.now())
+	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return a.refused(res)
 	}
@@ -137,12 +140,15 @@ func (a *attempt) recent() *recent {
 
 // tells tells whether the attempt says anything of how fast the target answers
 // questions.
-func (a *attempt) tells() bool { return a.x.op.verb != verbCount && a.x.op.verb != verbEmbed }
+func (a *attempt) tells() bool { return a.x.op.verb != verbCount }
 
 // failed completes what is known of an attempt that came to nothing. The cause
 // goes to the log alone: it may name the provider's host.
 func (a *attempt) failed(f failure, cause error) *failure {
 	f.target = a.target
+	if f.unsent {
+		a.claim.slot.unsent = true
+	}
 	if len(a.target.lanes) > 1 {
 		f.credential = a.claim.lane.credential.number
 	}

@@ -81,6 +81,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	    failover {
 //	        …
 //	    }
+//	    queue           off|<size> [<deadline>]
 //	    transport <name> {
 //	        …
 //	    }
@@ -105,6 +106,7 @@ func (g *Gateway) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"model":            g.parseModel,
 		"key":              g.parseKey,
 		"failover":         func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
+		"queue":            func(d *caddyfile.Dispenser) error { return parseQueue(d, &g.Queue) },
 		"transport":        func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
 		"config":           g.parseConfig,
 		"max_body":         func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
@@ -184,6 +186,33 @@ func (f *Failover) parseOnStatus(d *caddyfile.Dispenser) error {
 			return d.Errf("expected a status from 300 to 599 such as 418, or a class such as 4xx, got %q", arg)
 		}
 		f.OnStatus = append(f.OnStatus, status)
+	}
+	return nil
+}
+
+// parseQueue parses where requests wait, a number of them and how long:
+//
+//	queue off
+//	queue <size> [<deadline>]
+func parseQueue(d *caddyfile.Dispenser, to **Queue) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 && len(args) != 2 {
+		return d.ArgErr()
+	}
+	*to = new(Queue)
+	if args[0] == "off" {
+		if (*to).Off = true; len(args) == 2 {
+			return d.ArgErr()
+		}
+		return nil
+	}
+	size, err := strconv.Atoi(args[0])
+	if err != nil || size < 1 {
+		return d.Errf("expected off, or how many requests may wait such as 100, got %q", args[0])
+	}
+	(*to).Size = size
+	if len(args) == 2 {
+		return duration(d, args[1], &(*to).Deadline)
 	}
 	return nil
 }

@@ -20,13 +20,21 @@ import (
 //	provider <name> [<preset>] {
 //	    api_key      <credential> {          # may repeat
 //	        weight <number>
+//	        rpm    <number>
+//	        tpm    <number>
 //	    }
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
 //	        # tokens, and USD per million tokens
-//	        <name> [context <tokens>] [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]]
+//	        <name> [context <tokens>] [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]] {
+//	            max_concurrency <number>
+//	        }
 //	    }
+//	    max_concurrency <number>
+//	    rpm          <number>               # of each credential
+//	    tpm          <number>
+//	    no_learned_limits
 //	    header_up    [+|-]<field> [<value|regexp> [<replacement>]]
 //	    extra_body   <json_object>
 //	    transport    <name> {
@@ -65,18 +73,22 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 	}
 	g.Providers = append(g.Providers, p)
 	return block(d, options{
-		"api_key":         p.parseAPIKey,
-		"auth":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
-		"base_url":        p.parseBaseURL,
-		"models":          p.parseModels,
-		"header_up":       p.parseHeaderUp,
-		"extra_body":      p.parseExtraBody,
-		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
-		"cooldown":        p.parseCooldown,
-		"health_check":    p.parseHealthCheck,
-		"stream":          func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
-		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
-		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
+		"api_key":           p.parseAPIKey,
+		"auth":              func(d *caddyfile.Dispenser) error { return parseString(d, &p.Auth) },
+		"base_url":          p.parseBaseURL,
+		"models":            p.parseModels,
+		"header_up":         p.parseHeaderUp,
+		"extra_body":        p.parseExtraBody,
+		"transport":         func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"cooldown":          p.parseCooldown,
+		"health_check":      p.parseHealthCheck,
+		"stream":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
+		"max_concurrency":   func(d *caddyfile.Dispenser) error { return parseCount(d, &p.MaxConcurrency) },
+		"rpm":               func(d *caddyfile.Dispenser) error { return parseCount(d, &p.RPM) },
+		"tpm":               func(d *caddyfile.Dispenser) error { return parseCount(d, &p.TPM) },
+		"no_learned_limits": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoLearnedLimits) },
+		"no_stream_usage":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
+		"disabled":          func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.Disabled) },
 	})
 }
 
@@ -86,18 +98,18 @@ func (p *Provider) parseAPIKey(d *caddyfile.Dispenser) error {
 	if err := parseString(d, &c.APIKey); err != nil {
 		return err
 	}
-	plain := true
 	err := block(d, options{
 		"weight": func(d *caddyfile.Dispenser) error {
-			plain = false
 			var value string
 			if err := parseString(d, &value); err != nil {
 				return err
 			}
 			return weight(d, value, &c.Weight)
 		},
+		"rpm": func(d *caddyfile.Dispenser) error { return parseCount(d, &c.RPM) },
+		"tpm": func(d *caddyfile.Dispenser) error { return parseCount(d, &c.TPM) },
 	})
-	if plain && p.APIKey == "" && len(p.Credentials) == 0 {
+	if plain := c.Weight == nil && c.RPM == 0 && c.TPM == 0; plain && p.APIKey == "" && len(p.Credentials) == 0 {
 		p.APIKey = c.APIKey
 		return err
 	}
@@ -139,6 +151,11 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 	for nesting := d.Nesting(); d.NextBlock(nesting); listed++ {
 		m := ProviderModel{Name: d.Val()}
 		if err := m.parse(d); err != nil {
+			return err
+		}
+		if err := block(d, options{
+			"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &m.MaxConcurrency) },
+		}); err != nil {
 			return err
 		}
 		p.Models = append(p.Models, m)
@@ -309,6 +326,7 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	    api_match
 //	    context_overflow ask|skip
 //	    target      <provider> <model> [<weight>] {
+//	        max_concurrency <number>
 //	        disabled
 //	    }
 //	    target      alias:<model> [<weight>] { # another model
@@ -318,6 +336,7 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	        …
 //	    }
 //	    hedge       <delay>|p<percent> # 2s or p95
+//	    queue       off|<size> [<deadline>]
 //	}
 func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	names := d.RemainingArgs()
@@ -355,6 +374,7 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 		"target":   m.parseTarget,
 		"failover": func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
 		"hedge":    m.parseHedge,
+		"queue":    func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
 	})
 }
 
@@ -430,7 +450,8 @@ func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	if err := block(d, options{
-		"disabled": func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },
+		"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &t.MaxConcurrency) },
+		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },
 	}); err != nil {
 		return err
 	}

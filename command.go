@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,10 +20,11 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "plexus",
-		Usage: "targets|clear",
-		Short: "Shows the targets of a running LLM gateway, and clears their cooldowns",
+		Usage: "targets|limits|clear",
+		Short: "Shows the targets and limits of a running LLM gateway, and clears cooldowns",
 		Long: `
-Asks a running Caddy, through its admin API, for the targets of its gateways.
+Asks a running Caddy, through its admin API, for the targets of its gateways
+and for their limits.
 The address of the API is taken from --address, else from the configuration
 file given with --config, else it is the default one.
 `,
@@ -40,8 +42,16 @@ func addCommands(root *cobra.Command) {
 		Args:  cobra.NoArgs,
 		RunE:  listTargets,
 	}
-	targets.Flags().Bool("json", false, "Print the admin API's own answer")
-	root.AddCommand(targets, &cobra.Command{
+	limits := &cobra.Command{
+		Use:   "limits [--json]",
+		Short: "Tells how far the limits of providers, models and credentials are used up",
+		Args:  cobra.NoArgs,
+		RunE:  listLimits,
+	}
+	for _, c := range []*cobra.Command{targets, limits} {
+		c.Flags().Bool("json", false, "Print the admin API's own answer")
+	}
+	root.AddCommand(targets, limits, &cobra.Command{
 		Use:   "clear [<provider>[/<model>]]",
 		Short: "Forgets what is held against all targets, those of a provider, or one",
 		Args:  cobra.MaximumNArgs(1),
@@ -49,8 +59,13 @@ func addCommands(root *cobra.Command) {
 	})
 }
 
-func listTargets(cmd *cobra.Command, _ []string) error {
-	body, err := askAdmin(cmd, http.MethodGet, pathTargets, nil)
+func listTargets(cmd *cobra.Command, _ []string) error { return list(cmd, pathTargets, printTargets) }
+
+func listLimits(cmd *cobra.Command, _ []string) error { return list(cmd, pathLimits, printLimits) }
+
+// list asks for a list, and prints it as a table unless its JSON is wanted.
+func list[T any](cmd *cobra.Command, path string, table func(to io.Writer, list []T, now time.Time) error) error {
+	body, err := askAdmin(cmd, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
@@ -58,11 +73,11 @@ func listTargets(cmd *cobra.Command, _ []string) error {
 		_, err = cmd.OutOrStdout().Write(body)
 		return err
 	}
-	var list []targetStatus
+	var list []T
 	if err := json.Unmarshal(body, &list); err != nil {
 		return fmt.Errorf("reading the answer of the admin API: %w", err)
 	}
-	return printTargets(cmd.OutOrStdout(), list, time.Now())
+	return table(cmd.OutOrStdout(), list, time.Now())
 }
 
 // printTargets writes a table, a line a target.
@@ -86,6 +101,37 @@ func printTargets(to io.Writer, list []targetStatus, now time.Time) error {
 		fmt.Fprintf(table, "%s/%s\t%s\t%s\t%d\t%s\t%s\t%s\n", t.Provider, t.Model, t.State, wait, t.Failures, first, rate, reason)
 	}
 	return table.Flush()
+}
+
+// printLimits writes a table, a line for each provider, model and credential.
+func printLimits(to io.Writer, list []limitStatus, _ time.Time) error {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "WHAT\tIN FLIGHT\tWAITING\tREQUESTS LEFT\tTOKENS LEFT\tTHE PROVIDER SAYS")
+	for _, p := range list {
+		fmt.Fprintf(table, "%s\t%s\t%d\t-\t-\t-\n", p.Provider, share(p.InFlight, p.MaxConcurrency), p.Waiting)
+		for _, c := range p.Credentials {
+			fmt.Fprintf(table, "%s, credential %d\t-\t-\t%s\t%s\t-\n", p.Provider, c.Number, share(c.RequestsLeft, c.RPM), share(c.TokensLeft, c.TPM))
+		}
+		for _, m := range p.Models {
+			said := make([]string, len(m.Learned))
+			for i, l := range m.Learned {
+				said[i] = fmt.Sprintf("%d %s left (credential %d)", l.Left, strings.ReplaceAll(l.Of, "_", " "), l.Credential)
+			}
+			fmt.Fprintf(table, "%s/%s\t%s\t-\t-\t-\t%s\n", p.Provider, m.Model, share(m.InFlight, m.MaxConcurrency), cmp.Or(strings.Join(said, ", "), "-"))
+		}
+	}
+	return table.Flush()
+}
+
+// share is a part of a whole, as far as either is known.
+func share[N int | int64](part *N, whole N) string {
+	switch {
+	case part == nil:
+		return "-"
+	case whole == 0:
+		return fmt.Sprint(*part)
+	}
+	return fmt.Sprintf("%d/%d", *part, whole)
 }
 
 func clearTargets(cmd *cobra.Command, args []string) error {

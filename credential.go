@@ -19,6 +19,11 @@ type Credential struct {
 	// The share of requests, relative to the other credentials' weights.
 	// Default: `1`.
 	Weight *float64 `json:"weight,omitempty"`
+	// How many requests it may be used for in a minute. Default: the provider's.
+	RPM int `json:"rpm,omitempty"`
+	// How many tokens, of prompts and answers, it may be used for in a minute.
+	// Default: the provider's.
+	TPM int `json:"tpm,omitempty"`
 
 	number int // from 1, as it is written
 	weight float64
@@ -88,6 +93,9 @@ func (c *Credential) provision(repl *caddy.Replacer) (err error) {
 		if c.weight = *c.Weight; !(c.weight > 0) {
 			return fmt.Errorf("the weight %v is not positive", c.weight)
 		}
+	}
+	if c.RPM < 0 || c.TPM < 0 {
+		return fmt.Errorf("rpm, tpm: expected a number of at least 1")
 	}
 	if c.number > 1 && c.secret == "" {
 		return fmt.Errorf("it is empty")

@@ -3,6 +3,7 @@ package plexus
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -11,9 +12,9 @@ import (
 // dispatch asks the targets one after the other until one answers, or until
 // what happened is the client's business. This is the only loop over targets.
 func (x *exchange) dispatch() error {
-	var expected estimate
+	expected := x.req.estimate(&x.op)
+	x.want = x.wants(expected)
 	if len(x.route.Targets) > 1 {
-		expected = x.req.estimate(&x.op)
 		x.route.of = x
 		x.route.fit(&x.req, &x.op, expected)
 	}
@@ -25,7 +26,9 @@ func (x *exchange) dispatch() error {
 	x.plan = plan{targets: order, free: free}
 	x.failover = x.gateway.router.failoverOf(&x.route)
 	x.logPlan(order)
+	defer x.giveBackGranted()
 	var unable error // what the first target said that cannot express the request
+	var busy error   // what is full, and stayed so
 	var others bool  // were faster to come to a target that only one may come to
 	for x.asked < x.failover.Attempts {
 		t, last, ok := x.plan.next()
@@ -37,6 +40,7 @@ func (x *exchange) dispatch() error {
 		}
 		failed, err := x.try(t, last)
 		switch {
+		case errors.Is(err, errFull): // it waits once that is all that is left
 		case errors.Is(err, errTaken):
 			if others = true; !last {
 				x.plan.again(t)
@@ -50,11 +54,29 @@ func (x *exchange) dispatch() error {
 		case failed != nil && failed.dropped && x.plan.over() && x.lastChance():
 			x.plan.again(t)
 		}
+		if len(x.full) == 0 || x.asked == x.failover.Attempts || !x.plan.spent() {
+			continue
+		}
+		switch t, err := x.wait(); {
+		case errors.Is(err, ErrClientClosed):
+			return err
+		case err != nil:
+			busy, x.full = err, nil
+		default:
+			x.plan.insert(t, x.gateway.now())
+		}
 	}
-	if len(x.failures) > 0 {
+	return x.inVain(busy, unable, others)
+}
+
+// inVain is the error of a request that no target answered.
+func (x *exchange) inVain(busy, unable error, others bool) error {
+	switch {
+	case errors.Is(busy, ErrAllTargetsBusy):
+		return busy
+	case len(x.failures) > 0:
 		return x.allFailed()
-	}
-	if others {
+	case others || busy != nil:
 		return coolingDown(x.plan.targets, x.gateway.now())
 	}
 	if able := x.ableLater(x.plan.targets); len(able) > 0 {
@@ -84,6 +106,17 @@ func (p *plan) exhausted() bool { return p.at >= min(p.free, len(p.targets)) }
 
 func (p *plan) over() bool { return p.at == len(p.targets) }
 
+// spent tells whether all targets that were free have had their turn.
+func (p *plan) spent() bool { return p.at == p.free || p.over() }
+
+// insert puts a target next.
+func (p *plan) insert(t *Target, now time.Time) {
+	p.targets = slices.Insert(p.targets, p.at, t)
+	if t.free(now) {
+		p.free = max(p.free, p.at+1)
+	}
+}
+
 // again puts a target at the end, for when all the rest has failed.
 func (p *plan) again(t *Target) { p.targets = append(p.targets, t) }
 
@@ -101,9 +134,6 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 	return able
 }
 
-// errTaken says that others were faster to come to a target.
-var errTaken = errors.New("the target is taken")
-
 // try asks a target, with one credential after the other where that is what it
 // takes. It returns neither error nor failure once the client has got an answer.
 func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
@@ -112,12 +142,12 @@ func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
 		if err != nil {
 			return nil, err
 		}
-		claim, ok := t.claim(x.gateway.now(), last, among, x.conversation)
+		claim, err := x.claim(t, last, among)
 		switch {
-		case !ok && failed != nil:
+		case err != nil && failed != nil:
 			return failed, nil
-		case !ok:
-			return nil, errTaken
+		case err != nil:
+			return nil, err
 		}
 		if first {
 			x.asked++ // with whichever credentials
@@ -147,7 +177,7 @@ func (x *exchange) mayUse(t *Target) (among lanes) {
 
 // ask makes an attempt, and holds its failure against the target.
 func (x *exchange) ask(a *attempt) *failure {
-	defer a.claim.giveBack()
+	defer func() { a.claim.giveBack(x.gateway.now()) }()
 	failed := x.run(a)
 	if failed != nil && !failed.recorded && x.r.Context().Err() == nil {
 		x.record(a, failed)

@@ -31,6 +31,9 @@ var (
 	// ErrAllTargetsCoolingDown says that every enabled target is left alone
 	// for a while.
 	ErrAllTargetsCoolingDown = &Code{"ALL_TARGETS_COOLING_DOWN", http.StatusServiceUnavailable, "all_targets_cooling_down"}
+	// ErrAllTargetsBusy says that every target that could serve a request is
+	// full, and stayed so for as long as it could wait.
+	ErrAllTargetsBusy = &Code{"ALL_TARGETS_BUSY", http.StatusTooManyRequests, "all_targets_busy"}
 	// ErrAllTargetsFailed says that targets were tried and all failed. Its
 	// status is decided by the last failure.
 	ErrAllTargetsFailed = &Code{"ALL_TARGETS_FAILED", http.StatusBadGateway, "all_targets_failed"}

@@ -45,6 +45,11 @@ type exchange struct {
 	repeated     bool // the last target has been asked twice
 	failures     []failure
 	overflowed   int64         // the largest context window that was too small
+	want         tally         // what the request takes, by all that is known before
+	full         []contender   // the targets at which there was no room
+	granted      granted       // the slot for which it has waited
+	waitsSince   time.Time     // zero until it has waited
+	queued       time.Duration // for which it has
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage
 	promptTokens int            // by the size of the request
@@ -158,6 +163,9 @@ func (x *exchange) fields() []zap.Field {
 	if x.firstContent > 0 {
 		fields = append(fields, zap.Float64("plexus_time_to_first_content", x.firstContent.Seconds()))
 	}
+	if x.queued > 0 {
+		fields = append(fields, zap.Float64("plexus_time_in_queue", x.queued.Seconds()))
+	}
 	if x.usage.Known {
 		for _, c := range tokenClasses {
 			fields = append(fields, zap.Int64("plexus_"+c.name+"_tokens", c.of(&x.usage)))
@@ -222,6 +230,8 @@ func (x *exchange) placeholder(key string) (any, bool) {
 			return "", true
 		}
 		return x.firstContent.Seconds(), true
+	case "time_in_queue":
+		return x.queued.Seconds(), true
 	case "cost":
 		cost, known := x.cost()
 		if !known {

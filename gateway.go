@@ -40,6 +40,10 @@ type Gateway struct {
 	// minute to the first content of a stream.
 	Failover *Failover `json:"failover,omitempty"`
 
+	// Where requests wait while every target that could serve them is full.
+	// Default: up to 100 of each model, 10 seconds each.
+	Queue *Queue `json:"queue,omitempty"`
+
 	// The module that exchanges requests with the providers, any of those that
 	// `reverse_proxy` has. Default: `{"protocol":"http"}`.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
@@ -91,6 +95,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := g.Failover.validate(); err != nil {
+		return err
+	}
+	if err := g.Queue.validate(); err != nil {
 		return err
 	}
 	if err := registerMetrics(ctx); err != nil {
@@ -161,14 +168,15 @@ func (g *Gateway) Cleanup() error {
 	return g.pooled.release()
 }
 
-// newTarget is a provider's model with what is known of it.
-func (g *Gateway) newTarget(p *Provider, model string) (*Target, error) {
+// newTarget is a provider's model with what is known of it. An alias may have a
+// bound of its own for the requests under way there.
+func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error) {
 	state, err := g.pooled.state(p.stateKey(model))
 	if err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
 	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}
-	if t.lanes, err = g.newLanes(p, model); err != nil {
+	if t.lanes, err = g.newLanes(p, model, most); err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
 	if err := errors.Join(t.findPrice(), t.findWindow()); err != nil {
@@ -196,8 +204,13 @@ func (g *Gateway) rotationKey(rt *route) string {
 	return strings.Join(key, "\n")
 }
 
-// newCredentials finds what is known of a provider's credentials.
+// newCredentials finds what is known of a provider's credentials, and of what
+// they are used for.
 func (g *Gateway) newCredentials(p *Provider) (err error) {
+	p.bounded = &bounded{most: p.MaxConcurrency}
+	if p.limiter, err = g.pooled.limiter("limiter\n" + p.place()); err != nil {
+		return err
+	}
 	for _, c := range p.credentials {
 		if c.state, err = g.pooled.credential(c.stateKey(p)); err != nil {
 			return err
@@ -207,14 +220,14 @@ func (g *Gateway) newCredentials(p *Provider) (err error) {
 }
 
 // newLanes are the ways to a provider's model, one for each credential.
-func (g *Gateway) newLanes(p *Provider, model string) ([]*lane, error) {
+func (g *Gateway) newLanes(p *Provider, model string, most int) ([]*lane, error) {
 	ways := make([]*lane, len(p.credentials))
 	for i, c := range p.credentials {
 		state, err := g.pooled.lane(c.stateKey(p) + "\n" + model)
 		if err != nil {
 			return nil, err
 		}
-		ways[i] = &lane{credential: c, state: state}
+		ways[i] = &lane{credential: c, state: state, gate: p.newGate(c, model, most)}
 	}
 	return ways, nil
 }

@@ -29,12 +29,13 @@ type claim struct {
 	index    int // of the lane
 	breakers [4]*breaker
 	tickets  [4]int64
+	slot     slot
 }
 
 // claim asks for the leave to send a request in one of some lanes, as the last
 // target standing or not. Being asked for only when it is the target's turn, it
-// keeps nobody else away meanwhile.
-func (t *Target) claim(now time.Time, last bool, among lanes, conversation uint64) (claim, bool) {
+// keeps nobody else away meanwhile. It tells in which lanes there was only no room.
+func (t *Target) claim(now time.Time, last bool, among lanes, conversation uint64, want tally) (c claim, full lanes, ok bool) {
 	var free, pardoned lanes
 	for i, l := range t.lanes {
 		switch {
@@ -48,13 +49,17 @@ func (t *Target) claim(now time.Time, last bool, among lanes, conversation uint6
 	for _, open := range [2]lanes{free, pardoned} {
 		for open != 0 {
 			i := t.turn(open, conversation)
-			if c, ok := t.take(i, now, last); ok {
-				return c, true
+			if c, ok = t.take(i, now, last); ok {
+				if c.slot, ok = c.lane.gate.enter(want, stamp(now), true); ok {
+					return c, 0, true
+				}
+				c.giveBack(now)
+				full.add(i)
 			}
 			open.remove(i)
 		}
 	}
-	return claim{}, false
+	return claim{}, full, false
 }
 
 // turn is the lane whose turn it is, or that a conversation has.
@@ -99,7 +104,8 @@ func (t *Target) unproven() bool {
 	return b != nil
 }
 
-// take takes a lane, unless another request was faster.
+// take takes a lane, unless another request was faster. It does not ask whether
+// there is room in it.
 func (t *Target) take(i int, now time.Time, last bool) (c claim, ok bool) {
 	c.lane, c.index = t.lanes[i], i
 	c.breakers = c.lane.breakers(t)
@@ -108,19 +114,21 @@ func (t *Target) take(i int, now time.Time, last bool) (c claim, ok bool) {
 			continue
 		}
 		if c.tickets[i], ok = b.claim(stamp(now)); !ok && !(last && b.pardons(&t.Provider.cooldown, stamp(now))) {
-			c.giveBack()
+			c.giveBack(now)
 			return c, false
 		}
 	}
 	return c, true
 }
 
-func (c *claim) giveBack() {
+func (c *claim) giveBack(now time.Time) {
+	c.slot.leave(stamp(now))
 	for i, ticket := range c.tickets {
 		if ticket != 0 {
 			c.breakers[i].giveBack(ticket)
 		}
 	}
+	c.tickets = [4]int64{} // once is enough: the next one's may be the same
 }
 
 // ofLane tells whether another credential may fare better at the same target.

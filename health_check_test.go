@@ -92,7 +92,7 @@ func TestHealthCheckByTCP(t *testing.T) {
 	require.Nil(t, lab.examine(timeout(t, lab)))
 	require.Zero(t, p.count())
 	_, lab = checked(t, closedPort(t), "health_check tcp")
-	require.Equal(t, &failure{reason: "connection refused", verdict: verdictConnection}, lab.examine(timeout(t, lab)))
+	require.Equal(t, &failure{reason: "connection refused", verdict: verdictConnection, unsent: true}, lab.examine(timeout(t, lab)))
 }
 
 // The list is asked for as each API has it, and with its credential.

@@ -79,7 +79,7 @@ func (x *exchange) hedged(a *attempt, hedge *Hedge) *failure {
 	case <-x.race.won:
 	case <-timer.C:
 		if b := x.second(); b != nil {
-			defer b.claim.giveBack()
+			defer func() { b.claim.giveBack(x.gateway.now()) }()
 			second = x.race.start(b)
 		}
 	}
@@ -109,7 +109,7 @@ func (x *exchange) second() *attempt {
 		if err != nil {
 			continue
 		}
-		claim, ok := t.claim(x.gateway.now(), false, x.mayUse(t), x.conversation)
+		claim, _, ok := t.claim(x.gateway.now(), false, x.mayUse(t), x.conversation, x.want)
 		if !ok {
 			x.plan.again(t)
 			continue
@@ -151,8 +151,10 @@ func (x *exchange) await(first, second *runner) {
 	}
 }
 
-// note records how an attempt ended that came to nothing.
+// note records how an attempt ended that came to nothing, and gives its slot back:
+// the other one may go on for an hour.
 func (x *exchange) note(r *runner) {
+	defer func() { r.claim.giveBack(x.gateway.now()) }()
 	switch {
 	case r.failed == nil || x.r.Context().Err() != nil:
 	case r.failed.verdict == verdictOutrun:
@@ -194,6 +196,7 @@ func (x *exchange) outrunCost(a *attempt) (prices.NanoUSD, bool) {
 	tariff := x.tariff(a.target)
 	if a.answer != nil {
 		if usage := a.answer.watcher.Usage(); usage.Known {
+			a.claim.slot.used(usage)
 			return tariff.Cost(billed(&usage))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 type lane struct {
 	credential *Credential
 	state      *laneState
+	gate       *gate
 }
 
 // laneState is what is learnt of a credential at one model.

@@ -200,7 +200,7 @@ func (m *market) seller(t *Target) *seller {
 func (m *market) next(plan []*Target, free, i, tried int, size float64, arrived time.Duration) {
 	for ; i < len(plan) && tried < 3; i++ {
 		s, began := m.seller(plan[i]), m.g.now()
-		claim, ok := s.claim(began, i >= free, 1, 0)
+		claim, _, ok := s.claim(began, i >= free, 1, 0, tally{})
 		a := &attempt{target: s.Target, claim: claim, began: began}
 		if !ok {
 			continue
@@ -212,7 +212,7 @@ func (m *market) next(plan []*Target, free, i, tried int, size float64, arrived 
 				s.waiting--
 				m.g.blame(a, &failure{status: 503, verdict: verdictStatus, reason: "503"})
 				flight.end()
-				claim.giveBack()
+				claim.giveBack(m.g.now())
 				m.next(plan, free, i+1, tried+1, size, arrived)
 			})
 			return
@@ -226,7 +226,7 @@ func (m *market) next(plan []*Target, free, i, tried int, size float64, arrived 
 				m.g.succeeded(a)
 				s.state.observeUsage(api.Usage{Known: true, Input: int64(1000 * size)}, m.g.now())
 				flight.end()
-				claim.giveBack()
+				claim.giveBack(m.g.now())
 			})
 		})
 		return

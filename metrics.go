@@ -45,6 +45,9 @@ type collectors struct {
 	hedges       *prometheus.CounterVec
 	hedgeCost    *prometheus.CounterVec
 	inFlight     prometheus.Gauge
+	waiting      prometheus.Gauge
+	inQueue      *prometheus.HistogramVec
+	limits       *limitsCollector
 }
 
 func newCollectors() *collectors {
@@ -81,6 +84,11 @@ func newCollectors() *collectors {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
 		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: ns, Subsystem: sub, Name: "requests_waiting", Help: "Requests that wait because every target that could serve them is full.",
+		}),
+		inQueue: histogram("time_in_queue_seconds", "Time for which requests waited because every target was full, of those that did.", seconds, "alias"),
+		limits:  newLimitsCollector(ns, sub),
 	}
 }
 
@@ -88,6 +96,7 @@ func registerMetrics(ctx caddy.Context) error {
 	for _, c := range []prometheus.Collector{
 		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.healthChecks, metrics.down, metrics.duration, metrics.firstContent, metrics.outputRate,
 		metrics.tokens, metrics.cost, metrics.unpriced, metrics.hedges, metrics.hedgeCost, metrics.inFlight,
+		metrics.waiting, metrics.inQueue, metrics.limits,
 	} {
 		// A second gateway of the same configuration finds them there.
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -163,6 +172,9 @@ func (x *exchange) measure() {
 	}
 	alias, provider, model := x.labels()
 	metrics.requests.WithLabelValues(alias, provider, model, string(x.op.api), x.outcome()).Inc()
+	if x.queued > 0 {
+		metrics.inQueue.WithLabelValues(alias).Observe(x.queued.Seconds())
+	}
 	if x.target == nil {
 		return
 	}
@@ -207,7 +219,7 @@ func (x *exchange) outcome() string {
 		return outcomeCanceled
 	case errors.Is(x.err, ErrStreamBroken):
 		return outcomeBroken
-	case errors.Is(x.err, ErrAllTargetsFailed), errors.Is(x.err, ErrAllTargetsCoolingDown):
+	case errors.Is(x.err, ErrAllTargetsFailed), errors.Is(x.err, ErrAllTargetsCoolingDown), errors.Is(x.err, ErrAllTargetsBusy):
 		return outcomeFailed
 	default:
 		return outcomeRefused

@@ -44,6 +44,10 @@ type Model struct {
 
 	// When to ask a second target beside the first. Default: never.
 	Hedge *Hedge `json:"hedge,omitempty"`
+
+	// Where requests wait while every target is full, where it differs from the
+	// gateway's.
+	Queue *Queue `json:"queue,omitempty"`
 }
 
 // ModelTarget is what stands behind an alias: one provider's model, or another
@@ -61,6 +65,10 @@ type ModelTarget struct {
 	// The share of requests, relative to the other targets' weights. Default:
 	// `1`.
 	Weight *float64 `json:"weight,omitempty"`
+	// How many requests may be under way at the provider's model, by whatever
+	// alias they came, for another of this one to join them. The bound in the
+	// provider's list of models holds beside it. Default: any number.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
 	// Switches this target off. Default: `false`.
 	Disabled bool `json:"disabled,omitempty"`
 

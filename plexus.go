@@ -9,6 +9,7 @@
 //	dispatcher.go   the attempts, one target after the other
 //	attempt.go      what one target is sent, and by when it has to answer
 //	health.go       what failures are held against, and by breaker.go for how long
+//	limiter.go      room for it, and by wait.go the waiting for some
 //	way.go          the API in which a target is asked, and the request in it
 //	provider.go     where and how the provider is reached, by lane.go with which credential
 //	answer.go       what becomes of its answer, up to its end
@@ -51,6 +52,7 @@ func init() {
 // `{http.plexus.attempts}` | `plexus_attempts` | How many targets were tried
 // `{http.plexus.error}` | `plexus_error` | The code of the failure, if any
 // `{http.plexus.time_to_first_content}` | `plexus_time_to_first_content` | Seconds from the request to the first content
+// `{http.plexus.time_in_queue}` | `plexus_time_in_queue` | Seconds for which the request waited, because every target was full
 // `{http.plexus.input_tokens}` | `plexus_input_tokens` | Tokens of the prompt that no cache served or stored, if known
 // `{http.plexus.cache_read_tokens}` | `plexus_cache_read_tokens` | Tokens of the prompt read from a cache, if known
 // `{http.plexus.cache_write_tokens}` | `plexus_cache_write_tokens` | Tokens of the prompt written to a cache, if known

@@ -87,6 +87,22 @@ type Provider struct {
 	// only requests find out.
 	HealthCheck *HealthCheck `json:"health_check,omitempty"`
 
+	// How many requests may be under way at this provider at the same time, at
+	// all its models and with all its credentials. Default: any number.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
+
+	// How many requests each credential may be used for in a minute, where it
+	// has no number of its own. Default: any number.
+	RPM int `json:"rpm,omitempty"`
+
+	// How many tokens, of prompts and answers, each credential may be used for
+	// in a minute, where it has no number of its own. Default: any number.
+	TPM int `json:"tpm,omitempty"`
+
+	// Ignores what this provider says in its answers of its rate limits, instead
+	// of asking others while nothing is left of one. Default: `false`.
+	NoLearnedLimits bool `json:"no_learned_limits,omitempty"`
+
 	// Leaves chat streams as the client asked for them, instead of asking this
 	// provider for their usage. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
@@ -104,6 +120,8 @@ type Provider struct {
 	catalog   *prices.Catalog // nil where its prices are not wanted
 	surcharge string          // the member of extra_body for which they don't hold
 
+	bounded     *bounded
+	limiter     *limiter
 	cooldown    Cooldown      // the above, complete
 	credentials []*Credential // all, and never none
 	unlistedIn  []*lane       // the lanes of models that nobody listed
@@ -141,6 +159,9 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 		return err
 	}
 	p.cooldown = p.Cooldown.complete()
+	if err := p.checkLimits(); err != nil {
+		return err
+	}
 	if p.HeaderUp != nil {
 		if err := p.HeaderUp.Provision(ctx); err != nil {
 			return fmt.Errorf("header_up: %w", err)
@@ -281,6 +302,9 @@ type ProviderModel struct {
 	// Default: as the catalog of prices has it, else unknown, which is not
 	// short.
 	Context int64 `json:"context,omitempty"`
+	// How many requests to this model may be under way at the same time. Default:
+	// any number.
+	MaxConcurrency int `json:"max_concurrency,omitempty"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -296,7 +320,7 @@ func (m *ProviderModel) UnmarshalJSON(data []byte) error {
 
 // MarshalJSON implements json.Marshaler.
 func (m ProviderModel) MarshalJSON() ([]byte, error) {
-	if m.Price == nil && m.Context == 0 {
+	if m.Price == nil && m.Context == 0 && m.MaxConcurrency == 0 {
 		return json.Marshal(m.Name)
 	}
 	type plain ProviderModel

@@ -15,6 +15,7 @@ import (
 // client the ones that are its own business.
 func (a *attempt) refused(res *http.Response) *failure {
 	x, t, passage := a.x, a.target, a.passage
+	a.claim.slot.used(api.Usage{}) // it took nothing
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if err != nil && a.ctx.Err() != nil {
 		return a.failed(judgeError(a.ctx, err), err)

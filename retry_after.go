@@ -47,35 +47,13 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// limits are the pairs of headers that tell what is left of a rate limit, and
-// when it begins anew:
-//
-//   - OpenAI, Groq and Azure as a duration or in seconds
-//     (https://platform.openai.com/docs/guides/rate-limits)
-//   - Anthropic as a time
-//     (https://platform.claude.com/docs/en/api/rate-limits)
-//   - Cerebras by the day and the minute
-//   - OpenRouter and Together for all in one, as Unix time in milliseconds or in
-//     seconds
-var limits = [][2]string{
-	{"X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests"},
-	{"X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens"},
-	{"Anthropic-Ratelimit-Requests-Remaining", "Anthropic-Ratelimit-Requests-Reset"},
-	{"Anthropic-Ratelimit-Tokens-Remaining", "Anthropic-Ratelimit-Tokens-Reset"},
-	{"Anthropic-Ratelimit-Input-Tokens-Remaining", "Anthropic-Ratelimit-Input-Tokens-Reset"},
-	{"Anthropic-Ratelimit-Output-Tokens-Remaining", "Anthropic-Ratelimit-Output-Tokens-Reset"},
-	{"X-Ratelimit-Remaining-Requests-Day", "X-Ratelimit-Reset-Requests-Day"},
-	{"X-Ratelimit-Remaining-Tokens-Minute", "X-Ratelimit-Reset-Tokens-Minute"},
-	{"X-Ratelimit-Remaining", "X-Ratelimit-Reset"},
-}
-
 // limitReset is when the last of the rate limits begins anew of which nothing is
 // left.
 func limitReset(header http.Header, now time.Time) time.Duration {
 	var longest time.Duration
-	for _, limit := range limits {
-		if left, err := strconv.ParseFloat(header.Get(limit[0]), 64); err == nil && left <= 0 {
-			longest = max(longest, resetIn(header.Get(limit[1]), now))
+	for i := range limitHeaders {
+		if left, ok := limitNumber(header, limitHeaders[i].left); ok && left <= 0 {
+			longest = max(longest, resetIn(first(header, limitHeaders[i].reset), now))
 		}
 	}
 	return longest

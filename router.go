@@ -22,6 +22,7 @@ type Router struct {
 	providers map[string]*Provider
 	byRef     map[string]*Provider // by their names in response ids
 	failover  Failover
+	room      *waitingRoom // of all that is passed through
 }
 
 // route is one alias, ready to be asked.
@@ -33,6 +34,7 @@ type route struct {
 	strategy string
 	rotation *Rotation
 	failover Failover
+	room     *waitingRoom
 }
 
 // Route is what a name stands for.
@@ -55,6 +57,7 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 		providers: make(map[string]*Provider, len(g.Providers)),
 		byRef:     make(map[string]*Provider, len(g.Providers)),
 		failover:  g.Failover.over(nil),
+		room:      &waitingRoom{Queue: g.Queue.over(nil)},
 	}
 	for _, p := range g.Providers {
 		if r.providers[p.Name] != nil {
@@ -91,7 +94,7 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 		if p.models[m.Name] != nil {
 			return fmt.Errorf("provider %q: duplicate model %q", p.Name, m.Name)
 		}
-		t, err := g.newTarget(p, m.Name)
+		t, err := g.newTarget(p, m.Name, 0)
 		if err != nil {
 			return err
 		}
@@ -101,7 +104,7 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 	if p.unlisted, err = g.pooled.state(p.stateKey("")); err != nil {
 		return err
 	}
-	p.unlistedIn, err = g.newLanes(p, "")
+	p.unlistedIn, err = g.newLanes(p, "", 0)
 	return err
 }
 
@@ -121,7 +124,10 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if err := m.Hedge.validate(); err != nil {
 		return err
 	}
-	rt := &route{model: m, failover: m.Failover.over(g.Failover)}
+	if err := m.Queue.validate(); err != nil {
+		return err
+	}
+	rt := &route{model: m, failover: m.Failover.over(g.Failover), room: &waitingRoom{Queue: m.Queue.over(g.Queue)}}
 	for _, name := range m.names() {
 		if other := r.names[name]; other != nil {
 			return duplicateAlias(name, other.model, m)
@@ -163,6 +169,9 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 		return err
 	}
 	p := r.providers[mt.Provider]
+	if mt.MaxConcurrency < 0 {
+		return fmt.Errorf("target %s/%s: max_concurrency: expected a number of at least 1, got %d", p.Name, mt.Model, mt.MaxConcurrency)
+	}
 	if mt.Disabled {
 		return nil
 	}
@@ -171,7 +180,7 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 			zap.String("plexus_alias", rt.model.Alias), zap.String("plexus_provider", p.Name), zap.String("plexus_model", mt.Model))
 		return nil
 	}
-	t, err := g.newTarget(p, mt.Model)
+	t, err := g.newTarget(p, mt.Model, mt.MaxConcurrency)
 	if err != nil {
 		return err
 	}
@@ -385,6 +394,14 @@ func (r *Route) hedge() *Hedge {
 		return nil
 	}
 	return r.route.model.Hedge
+}
+
+// roomOf is where requests for the route's targets wait.
+func (r *Router) roomOf(route *Route) *waitingRoom {
+	if route.route != nil {
+		return route.route.room
+	}
+	return r.room
 }
 
 // failoverOf is how failures of the route's targets are met.

@@ -254,10 +254,10 @@ func TestCoolingTargets(t *testing.T) {
 	clock.advance(10 * time.Second)
 	plan(2, "a/one", "b/two")
 
-	probe, ok := a.claim(g.now(), false, 1, 0)
+	probe, _, ok := a.claim(g.now(), false, 1, 0, tally{})
 	require.True(t, ok)
 	plan(1, "b/two", "a/one") // the probe is under way
-	probe.giveBack()
+	probe.giveBack(g.now())
 	plan(2, "a/one", "b/two")
 
 	g.blame(attemptAt(a, g.now()), &failure{})

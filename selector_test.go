@@ -36,7 +36,7 @@ func candidates(weights ...float64) []*Target {
 	credential := &Credential{weight: 1, state: new(credentialState)}
 	targets := make([]*Target, len(weights))
 	for i, w := range weights {
-		targets[i] = &Target{Provider: p, Model: string(rune('a' + i)), Weight: w, state: new(targetState), lanes: []*lane{{credential, new(laneState)}}}
+		targets[i] = &Target{Provider: p, Model: string(rune('a' + i)), Weight: w, state: new(targetState), lanes: []*lane{{credential: credential, state: new(laneState)}}}
 	}
 	return targets
 }

@@ -120,7 +120,7 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 		t := plan[i]
 		began := s.g.now()
 		state := t.state.breaker.state(began)
-		claim, ok := t.claim(began, i >= free, ^lanes(0), 0)
+		claim, _, ok := t.claim(began, i >= free, ^lanes(0), 0, tally{})
 		if !ok {
 			if i < free {
 				plan = append(plan, t)
@@ -136,7 +136,7 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 		s.attempts[t]++
 		fails := s.fails(t)
 		s.after(50*time.Millisecond+time.Duration(s.chance.Float64()*float64(1950*time.Millisecond)), func() {
-			defer claim.giveBack()
+			defer func() { claim.giveBack(s.g.now()) }()
 			if probe {
 				s.halfOpen[t]--
 			}

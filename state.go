@@ -112,6 +112,8 @@ func (p *pooled) lane(key string) (*laneState, error) {
 	return pooledState(p, key, func() *laneState { return &laneState{breaker{key: key}} })
 }
 
+func (p *pooled) limiter(key string) (*limiter, error) { return pooledState(p, key, newLimiter) }
+
 // pooledState is the state of a name, whose kind the name says.
 func pooledState[S caddy.Destructor](p *pooled, key string, fresh func() S) (state S, err error) {
 	s, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return fresh(), nil })

@@ -225,6 +225,7 @@ func (g *Gateway) clear(targets []*Target) (n int) {
 	}
 	for _, t := range targets {
 		for _, l := range t.lanes {
+			l.gate.forget(stamp(g.now()))
 			for _, b := range l.breakers(t) {
 				if b != nil {
 					g.noteUp(t, l, b, b.clear())

@@ -37,6 +37,8 @@ type failure struct {
 	timeout bool
 	// late says that the first content had reached the client before.
 	late bool
+	// unsent says that nothing of the request reached the provider.
+	unsent bool
 	// dropped says that the connection ended before any answer came.
 	dropped bool
 	// recorded says that it has been held against the target.
@@ -91,7 +93,7 @@ func judgeError(ctx context.Context, err error) failure {
 	case errors.As(err, &dial):
 		return judgeDial(dial)
 	case errors.As(err, &record), errors.As(err, &certificate):
-		return failure{reason: "TLS handshake failed", verdict: verdictConnection}
+		return failure{reason: "TLS handshake failed", verdict: verdictConnection, unsent: true}
 	case errors.As(err, &network) && network.Timeout():
 		return failure{reason: "timeout", verdict: verdictTimeout, timeout: true}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -111,13 +113,13 @@ func judgeDial(err error) failure {
 		"unreachable":        "host unreachable",
 	} {
 		if strings.Contains(text, sign) {
-			return failure{reason: reason, verdict: verdictConnection}
+			return failure{reason: reason, verdict: verdictConnection, unsent: true}
 		}
 	}
 	if strings.Contains(text, "timeout") {
-		return failure{reason: "timeout while connecting", verdict: verdictTimeout, timeout: true}
+		return failure{reason: "timeout while connecting", verdict: verdictTimeout, timeout: true, unsent: true}
 	}
-	return failure{reason: "cannot connect", verdict: verdictConnection}
+	return failure{reason: "cannot connect", verdict: verdictConnection, unsent: true}
 }
 
 // maxErrorBody is how much of a provider's error is read, in bytes.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"gopkg.in/yaml.v3"
 
 	"github.com/caddy-plexus/plexus/prices"
@@ -67,6 +68,7 @@ func readYAML(file string, body io.Reader, g *Gateway) (*yamlReader, error) {
 		"apiKeys":   y.eachOf("name", y.key),
 		"server":    y.server,
 		"pricing":   y.pricing,
+		"queue":     y.queue(&g.Queue),
 	}
 	y.ignore(fields, "the gateway", "adminKey", "admin", "backgroundExploration", "compaction", "cooldown", "database",
 		"default_quotas", "e2ePerformanceExplorationRate", "events", "failover", "latencyExplorationRate", "logging",
@@ -185,6 +187,43 @@ func (y *yamlReader) decode(what string, to any) func(*yaml.Node) error {
 			return y.fail(n, "%s: expected %s", what, kindOf(to))
 		}
 		return nil
+	}
+}
+
+// count reads a number of at least 1.
+func (y *yamlReader) count(what string, to *int) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode(what, to)(n); err != nil {
+			return err
+		}
+		if *to < 1 {
+			return y.fail(n, "%s: expected a number of at least 1, got %d", what, *to)
+		}
+		return nil
+	}
+}
+
+// queue reads where requests wait: `off`, or a mapping.
+func (y *yamlReader) queue(to **Queue) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		*to = new(Queue)
+		if n.Kind == yaml.ScalarNode {
+			if (*to).Off = n.Value == "off" || n.Value == "false"; !(*to).Off {
+				return y.fail(n, "queue: expected off, or a mapping of size and deadline")
+			}
+			return nil
+		}
+		return y.mapping(n, "queue", yamlFields{
+			"size": y.count("size", &(*to).Size),
+			"deadline": func(n *yaml.Node) error {
+				parsed, err := caddy.ParseDuration(n.Value)
+				if err != nil || parsed <= 0 {
+					return y.fail(n, "deadline: expected a duration such as 10s, got %q", n.Value)
+				}
+				(*to).Deadline = caddy.Duration(parsed)
+				return nil
+			},
+		})
 	}
 }
 

@@ -34,24 +34,29 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 	p := &yamlProvider{Provider: &Provider{Name: name}, urls: map[string]string{}}
 	enabled, header := true, map[string]string{}
 	fields := yamlFields{
-		"name":             y.decode("name", &p.Name),
-		"enabled":          y.decode("enabled", &enabled),
-		"apiTypes":         y.apiTypes("apiTypes", &p.apis),
-		"type":             y.apiTypes("type", &p.apis),
-		"baseUrls":         y.baseURLs(p),
-		"api_base_url":     y.baseURLs(p),
-		"auth":             y.auth(p),
-		"api_key":          y.apiKeys(p),
-		"models":           y.providerModels(p),
-		"customHeaders":    y.decode("customHeaders", &header),
-		"headers":          y.decode("headers", &header),
-		"extraBody":        y.extraBody(p),
-		"disable_cooldown": y.decode("disable_cooldown", &p.off),
-		"health_check":     y.healthCheck(p.Provider),
-		"healthCheck":      y.healthCheck(p.Provider),
+		"name":              y.decode("name", &p.Name),
+		"enabled":           y.decode("enabled", &enabled),
+		"apiTypes":          y.apiTypes("apiTypes", &p.apis),
+		"type":              y.apiTypes("type", &p.apis),
+		"baseUrls":          y.baseURLs(p),
+		"api_base_url":      y.baseURLs(p),
+		"auth":              y.auth(p),
+		"api_key":           y.apiKeys(p),
+		"models":            y.providerModels(p),
+		"customHeaders":     y.decode("customHeaders", &header),
+		"headers":           y.decode("headers", &header),
+		"extraBody":         y.extraBody(p),
+		"disable_cooldown":  y.decode("disable_cooldown", &p.off),
+		"health_check":      y.healthCheck(p.Provider),
+		"healthCheck":       y.healthCheck(p.Provider),
+		"maxConcurrency":    y.count("maxConcurrency", &p.MaxConcurrency),
+		"max_concurrency":   y.count("max_concurrency", &p.MaxConcurrency),
+		"rpm":               y.count("rpm", &p.RPM),
+		"tpm":               y.count("tpm", &p.TPM),
+		"no_learned_limits": y.decode("no_learned_limits", &p.NoLearnedLimits),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
-		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "maxConcurrency", "model_autosync",
+		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
 		"quota_checker", "raw_passthrough", "responses_extensions", "stallGracePeriodMs", "stallMinBps", "stallTtfbBytes",
 		"stallTtfbMs", "stallWindowMs", "stall_cooldown", "timeoutMs", "useClaudeMasking")
 	if err := y.mapping(n, fmt.Sprintf("the provider %q", name), fields); err != nil {
@@ -152,7 +157,7 @@ func (y *yamlReader) auth(p *yamlProvider) func(*yaml.Node) error {
 }
 
 // apiKeys reads the provider's credential, or a list of several, each of which may
-// be a mapping with a weight.
+// be a mapping with a weight and limits.
 func (y *yamlReader) apiKeys(p *yamlProvider) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		if n.Kind != yaml.SequenceNode {
@@ -162,7 +167,9 @@ func (y *yamlReader) apiKeys(p *yamlProvider) func(*yaml.Node) error {
 			c := new(Credential)
 			read := y.secret("api_key", &c.APIKey)
 			if entry.Kind == yaml.MappingNode {
-				fields := yamlFields{"api_key": read, "weight": y.weight("api_key", &c.Weight)}
+				fields := yamlFields{
+					"api_key": read, "weight": y.weight("api_key", &c.Weight), "rpm": y.count("rpm", &c.RPM), "tpm": y.count("tpm", &c.TPM),
+				}
 				read = func(n *yaml.Node) error { return y.mapping(n, "an api_key", fields) }
 			}
 			if err := read(entry); err != nil {
@@ -222,8 +229,13 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 		return y.eachOf("", func(n *yaml.Node, name string) error {
 			m := ProviderModel{Name: name}
 			if n.Tag != "!!null" {
-				fields := yamlFields{"pricing": y.modelPricing(&m), "context": y.context(&m)}
-				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "maxConcurrency", "pi_ai_model_id", "type")
+				fields := yamlFields{
+					"pricing":         y.modelPricing(&m),
+					"context":         y.context(&m),
+					"maxConcurrency":  y.count("maxConcurrency", &m.MaxConcurrency),
+					"max_concurrency": y.count("max_concurrency", &m.MaxConcurrency),
+				}
+				y.ignore(fields, "a provider's model", "access_via", "adapter", "auto_compat", "extraBody", "pi_ai_model_id", "type")
 				if err := y.mapping(n, fmt.Sprintf("the model %q", name), fields); err != nil {
 					return err
 				}
@@ -400,6 +412,7 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		},
 		"context_overflow": y.contextOverflow(m),
 		"contextOverflow":  y.contextOverflow(m),
+		"queue":            y.queue(&m.Queue),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
@@ -469,11 +482,12 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	t := ModelTarget{at: func(err error) error { return y.fail(n, "%v", err) }}
 	enabled := true
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
-		"provider": y.decode("provider", &t.Provider),
-		"model":    y.decode("model", &t.Model),
-		"alias":    y.decode("alias", &t.Alias),
-		"enabled":  y.decode("enabled", &enabled),
-		"weight":   y.weight(fmt.Sprintf("the model %q", m.Alias), &t.Weight),
+		"provider":        y.decode("provider", &t.Provider),
+		"model":           y.decode("model", &t.Model),
+		"alias":           y.decode("alias", &t.Alias),
+		"enabled":         y.decode("enabled", &enabled),
+		"max_concurrency": y.count("max_concurrency", &t.MaxConcurrency),
+		"weight":          y.weight(fmt.Sprintf("the model %q", m.Alias), &t.Weight),
 	})
 	if err != nil {
 		return err

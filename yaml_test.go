@@ -449,6 +449,36 @@ func TestPricesThatAreNotGivenAreUnknown(t *testing.T) {
 	f("{source: per_request, amount: 0.04}", `"m"`)
 }
 
+func TestYAMLOfLimits(t *testing.T) {
+	f := func(body, want string) {
+		t.Helper()
+		got, _, err := adaptYAML(body)
+		if err != nil {
+			require.ErrorContains(t, err, want)
+			return
+		}
+		require.JSONEq(t, want, plexusApp(t, got), body)
+	}
+	provider := func(fields, want string) {
+		t.Helper()
+		f("providers:\n  openai: {"+fields+"}\n", `{"providers":[{"name":"openai",`+want+`}]}`)
+	}
+	provider("max_concurrency: 5, rpm: 10, tpm: 1000, no_learned_limits: true", `"max_concurrency":5,"rpm":10,"tpm":1000,"no_learned_limits":true`)
+	provider("maxConcurrency: 5", `"max_concurrency":5`)
+	provider("models: {m: {maxConcurrency: 2}, n: {max_concurrency: 3}}", `"models":[{"name":"m","max_concurrency":2},{"name":"n","max_concurrency":3}]`)
+	provider(`api_key: ["{env.A}", {api_key: "{env.B}", rpm: 5, tpm: 6}]`, `"credentials":[{"api_key":"{env.A}"},{"api_key":"{env.B}","rpm":5,"tpm":6}]`)
+	f("queue: off", `{"queue":{"off":true}}`)
+	f("queue: {size: 5, deadline: 2s}", `{"queue":{"size":5,"deadline":2000000000}}`)
+	model := "providers: [{name: openai}]\nmodels:\n  fast:\n    queue: {size: 5}\n    targets: [{provider: openai, model: m, max_concurrency: 4}]\n"
+	f(model, `{"providers":[{"name":"openai"}],"models":[{"alias":"fast","queue":{"size":5},"targets":[{"provider":"openai","model":"m","max_concurrency":4}]}]}`)
+	f("queue: 5", "plexus.yaml:1: queue: expected off, or a mapping of size and deadline")
+	f("queue: {size: 0}", "plexus.yaml:1: size: expected a number of at least 1, got 0")
+	f("queue: {deadline: soon}", `plexus.yaml:1: deadline: expected a duration such as 10s, got "soon"`)
+	f("queue: {length: 1}", `plexus.yaml:1: unknown key "length" of queue`)
+	f("providers:\n  openai: {rpm: -1}", "plexus.yaml:2: rpm: expected a number of at least 1, got -1")
+	f("providers:\n  openai: {tpm: many}", "plexus.yaml:2: tpm: expected a number")
+}
+
 func TestWhereTheAdapterListens(t *testing.T) {
 	f := func(server, want string) {
 		t.Helper()

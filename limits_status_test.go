@@ -1,0 +1,127 @@
+package plexus
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+)
+
+// The admin API, the command and the metrics tell how far limits are used up, and
+// no secret.
+func TestLimitsAreVisible(t *testing.T) {
+	h := newHeld(t)
+	says := newProvider(t, says(200, chatAnswer, "x-ratelimit-remaining-tokens", "900", "x-ratelimit-reset-tokens", "1m"))
+	gateway, adminPort := freePort(t), freePort(t)
+	runCaddy(t, `{
+		admin 127.0.0.1:`+fmt.Sprint(adminPort)+quietly+`
+		plexus {
+			provider slow {
+				base_url `+h.URL+`/v1
+				max_concurrency 1
+				models {
+					m {
+						max_concurrency 3
+					}
+				}
+			}
+			provider says {
+				base_url `+says.URL+`/v1
+				api_key sk-do-not-show
+				api_key sk-nor-this {
+					rpm 10
+					tpm 1000
+				}
+			}
+			model slow {
+				target slow m
+			}
+			model fast {
+				target says m
+			}
+		}
+		metrics
+	}
+	http://127.0.0.1:`+fmt.Sprint(gateway)+` {
+		log
+		plexus
+	}`)
+	url := fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions", gateway)
+	address := fmt.Sprintf("127.0.0.1:%d", adminPort)
+	get := func(path string) string {
+		t.Helper()
+		res, err := http.Get("http://" + address + path)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.NotContains(t, string(body), "sk-")
+		return string(body)
+	}
+	require.Equal(t, 200, post(t, url, askFast).status)
+	require.Equal(t, 200, post(t, url, askFast).status)
+	var clients sync.WaitGroup
+	done := make(chan int, 2)
+	for range 2 {
+		clients.Go(func() { done <- post(t, url, strings.Replace(askFast, "fast", "slow", 1)).status })
+	}
+	var list []limitStatus
+	awaits(t, "one under way and one waiting", func() bool {
+		require.NoError(t, json.Unmarshal([]byte(get(pathLimits)), &list))
+		return *list[0].InFlight == 1 && list[0].Waiting == 1
+	})
+	require.Equal(t, "slow", list[0].Provider)
+	require.Equal(t, []modelLimitStatus{{Model: "m", InFlight: new(1), MaxConcurrency: 3}}, list[0].Models)
+	require.Equal(t, []credentialLimitStatus{{Number: 2, RPM: 10, RequestsLeft: new(int64(9)), TPM: 1000, TokensLeft: new(int64(985))}}, list[1].Credentials)
+	require.Len(t, list[1].Models[0].Learned, 2, "of each credential")
+	require.Equal(t, "tokens", list[1].Models[0].Learned[0].Of)
+
+	out, err := plexusCommand("limits", "--address", address)
+	require.NoError(t, err)
+	require.Regexp(t, `slow +1/1 +1 +- +- +-`, out)
+	require.Regexp(t, `slow/m +1/3 +- +- +- +-`, out)
+	require.Regexp(t, `says, credential 2 +- +- +9/10 +985/1000 +-`, out)
+	require.Regexp(t, `says/m +0 .* 900 tokens left \(credential 1\), 900 tokens left \(credential 2\)`, out)
+	out, err = plexusCommand("limits", "--json", "--address", address)
+	require.NoError(t, err)
+	require.Contains(t, out, `"requests_left":9`)
+
+	seen, queued := get("/metrics"), queuedTimes(t, "slow")
+	for _, want := range []string{
+		`caddy_plexus_slots_taken{model="_all",provider="slow"} 1`, `caddy_plexus_slots{model="_all",provider="slow"} 1`,
+		`caddy_plexus_slots{model="m",provider="slow"} 3`, `caddy_plexus_requests_waiting 1`, `caddy_plexus_provider_waiting{provider="slow"} 1`,
+		`caddy_plexus_allowance_left{credential="2",of="requests",provider="says"} 9`,
+	} {
+		require.True(t, strings.Contains(seen, want), want)
+	}
+	for range 2 {
+		h.release <- struct{}{}
+		require.Equal(t, 200, <-done)
+	}
+	clients.Wait()
+	require.True(t, strings.Contains(get("/metrics"), `caddy_plexus_requests_waiting 0`))
+	awaits(t, "the time in the queue", func() bool { return queuedTimes(t, "slow") == queued+1 })
+}
+
+// queuedTimes is how many requests for an alias have waited so far.
+func queuedTimes(t *testing.T, alias string) uint64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics.inQueue)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, metric := range family.Metric {
+			if metric.Label[0].GetValue() == alias {
+				return metric.Histogram.GetSampleCount()
+			}
+		}
+	}
+	return 0
+}
