@@ -147,6 +147,11 @@ func (r *Router) flatten(g *Gateway, rt *route) error {
 			}
 		}
 	}
+	if h := rt.model.Hedge; h != nil && h.Quantile > 0 {
+		for _, t := range rt.targets {
+			t.state.keepRecent()
+		}
+	}
 	return nil
 }
 

@@ -112,11 +112,15 @@ func (a *answer) commit() error {
 		// The first content came in the very moment in which time ran out.
 		return errFirstContent
 	}
+	if !a.wins() {
+		return errOutrun
+	}
 	now := x.gateway.now()
 	x.committed = true
-	// Nobody else will be asked, and the stream may go on for an hour.
-	x.req.body = nil
 	a.sent.drop()
+	if x.race == nil {
+		x.letGo()
+	}
 	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
@@ -219,7 +223,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 		if x.op.verb == verbCount || x.op.verb == verbEmbed {
 			return // tells nothing of how fast the target answers questions
 		}
-		t.state.observeFirstContent(a.content, now)
+		a.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)

@@ -20,27 +20,38 @@ type attempt struct {
 	passage  *passage
 	failover *Failover
 	claim    claim
-	number   int // from 1
+	number   int  // from 1
+	second   bool // it runs beside a first one
+	// tried and asked are what had failed, and how many targets had been asked,
+	// when it began.
+	tried []failure
+	asked int
 
 	began  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	clock  *time.Timer // runs until the first content
 	sent   *source     // the body
+	answer *answer     // once it has come
 }
 
 // newAttempt makes ready to ask a target.
 func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
 	x.attempts++
 	x.target, x.targetAPI = t, passage.op.api
-	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts}
+	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts, tried: x.failures, asked: x.asked}
 }
 
 // run asks the target. It returns nil once the client has got its answer, good
 // or bad; else why the next target shall be asked.
 func (a *attempt) run() *failure {
 	defer a.start(a.limit())()
-	res, err := a.target.Provider.transport.RoundTrip(a.newRequest())
+	return a.ask(a.newRequest())
+}
+
+// ask sends the request and passes on what comes of it.
+func (a *attempt) ask(req *http.Request) *failure {
+	res, err := a.target.Provider.transport.RoundTrip(req)
 	if err != nil {
 		f := judgeError(a.ctx, err)
 		f.dropped = f.reason == reasonBrokenOff
@@ -51,11 +62,11 @@ func (a *attempt) run() *failure {
 		return a.refused(res)
 	}
 	x := a.x
-	answer := &answer{attempt: a, res: res, watcher: x.newWatcher(a.passage)}
+	a.answer = &answer{attempt: a, res: res, watcher: x.newWatcher(a.passage)}
 	if x.op.api == api.Responses && a.passage.op.api == api.Responses && !x.req.unstored {
-		answer.ids = &responseIDs{provider: a.target.Provider, credential: a.claim.lane.credential, key: x.key}
+		a.answer.ids = &responseIDs{provider: a.target.Provider, credential: a.claim.lane.credential, key: x.key}
 	}
-	return answer.pass()
+	return a.answer.pass()
 }
 
 // start sets the clocks. What it returns ends the attempt.
@@ -113,6 +124,22 @@ func (a *attempt) newRequest() *http.Request {
 		headerUp(p.HeaderUp, req, replacerOf(a.x.r))
 	}
 	return req
+}
+
+// recent are the target's latest times to the first content of answers in the
+// form that this one has, or nil.
+func (a *attempt) recent() *recent {
+	form := 0
+	if a.x.req.stream && a.passage.stream {
+		form = 1
+	}
+	return a.target.state.latest[form].Load()
+}
+
+// observeFirstContent notes how long the first content took.
+func (a *attempt) observeFirstContent(took time.Duration, now time.Time) {
+	a.target.state.observeFirstContent(took, now)
+	a.recent().add(took, now)
 }
 
 // failed completes what is known of an attempt that came to nothing. The cause

@@ -317,6 +317,7 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	    failover {
 //	        …
 //	    }
+//	    hedge       <delay>|p<percent> # 2s or p95
 //	}
 func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	names := d.RemainingArgs()
@@ -353,6 +354,7 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 		},
 		"target":   m.parseTarget,
 		"failover": func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+		"hedge":    m.parseHedge,
 	})
 }
 
@@ -362,6 +364,19 @@ func weight(d *caddyfile.Dispenser, value string, to **float64) error {
 		return d.Errf("expected a positive weight, got %q", value)
 	}
 	*to = &parsed
+	return nil
+}
+
+func (m *Model) parseHedge(d *caddyfile.Dispenser) error {
+	var value string
+	if err := parseString(d, &value); err != nil {
+		return err
+	}
+	h, err := newHedge(value)
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	m.Hedge = h
 	return nil
 }
 

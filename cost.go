@@ -17,29 +17,30 @@ func (x *exchange) cost() (prices.NanoUSD, bool) {
 	if x.target == nil || !x.usage.Known {
 		return 0, false
 	}
-	return x.tariff().Cost(billed(&x.usage))
+	return x.tariff(x.target).Cost(billed(&x.usage))
 }
 
-// tariff is the prices that hold for the request, nil where none is known to.
-func (x *exchange) tariff() *prices.Tariff {
-	if x.surcharge() != "" {
+// tariff is the prices that hold for the request at a target, nil where none is
+// known to.
+func (x *exchange) tariff(t *Target) *prices.Tariff {
+	if x.surcharge(t) != "" {
 		return nil
 	}
-	return x.target.Price.At(x.start)
+	return t.Price.At(x.start)
 }
 
 // surcharge names what makes a request cost something else than the catalog says;
 // empty for nothing. A price from the configuration holds for all requests.
-func (x *exchange) surcharge() string {
+func (x *exchange) surcharge(t *Target) string {
 	switch {
-	case x.target.declared:
+	case t.declared:
 		return ""
 	case x.op.api == api.Images || x.op.api == api.Audio:
 		return string(x.op.api)
 	case x.req.surcharge != "":
 		return x.req.surcharge
 	default:
-		return x.target.Provider.surcharge
+		return t.Provider.surcharge
 	}
 }
 
@@ -87,13 +88,13 @@ func (x *exchange) noteUnpriced() {
 		return
 	}
 	fields := []zap.Field{zap.String("plexus_provider", x.target.Provider.Name), zap.String("plexus_model", x.target.Model)}
-	switch member := x.surcharge(); {
+	switch member := x.surcharge(x.target); {
 	case x.target.Price == nil:
 		fields = append(fields, zap.String("reason", "its model has no price"))
 	case member != "":
 		fields = append(fields, zap.String("reason", "the catalog's price does not hold for "+member))
 	default:
-		fields = append(fields, zap.String("reason", "there is no price for some of its tokens"), zap.Stringers("classes", x.tariff().Unpriced(billed(&x.usage))))
+		fields = append(fields, zap.String("reason", "there is no price for some of its tokens"), zap.Stringers("classes", x.tariff(x.target).Unpriced(billed(&x.usage))))
 	}
 	x.gateway.logger.Info("the cost of a request is not known", fields...)
 }

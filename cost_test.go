@@ -42,6 +42,11 @@ func costOf(t *testing.T, g *Gateway, path, body string) string {
 // countedOf is the sum of a counter's series of a provider, and how many there are.
 func countedOf(t *testing.T, c prometheus.Collector, provider string) (sum float64, series int) {
 	t.Helper()
+	return countedBy(t, c, "provider", provider)
+}
+
+func countedBy(t *testing.T, c prometheus.Collector, name, value string) (sum float64, series int) {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	require.NoError(t, registry.Register(c))
 	families, err := registry.Gather()
@@ -49,7 +54,7 @@ func countedOf(t *testing.T, c prometheus.Collector, provider string) (sum float
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			for _, label := range m.GetLabel() {
-				if label.GetName() == "provider" && label.GetValue() == provider {
+				if label.GetName() == name && label.GetValue() == value {
 					sum += m.GetCounter().GetValue()
 					series++
 				}

@@ -16,6 +16,7 @@ func (x *exchange) dispatch() error {
 		expected = x.req.estimate(&x.op)
 		x.route.fit(&x.req, &x.op, expected)
 	}
+	x.promptTokens = expected.input
 	order, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
 		return err
@@ -76,6 +77,9 @@ func (p *plan) next() (t *Target, last, ok bool) {
 	p.at++
 	return p.targets[p.at-1], p.at > p.free, true
 }
+
+// exhausted tells whether no target is left that is free.
+func (p *plan) exhausted() bool { return p.at >= min(p.free, len(p.targets)) }
 
 func (p *plan) over() bool { return p.at == len(p.targets) }
 
@@ -143,15 +147,24 @@ func (x *exchange) mayUse(t *Target) (among lanes) {
 // ask makes an attempt, and holds its failure against the target.
 func (x *exchange) ask(a *attempt) *failure {
 	defer a.claim.giveBack()
-	failed := a.run()
-	if failed != nil && x.r.Context().Err() == nil {
+	failed := x.run(a)
+	if failed != nil && !failed.recorded && x.r.Context().Err() == nil {
 		x.record(a, failed)
 	}
 	return failed
 }
 
+// run makes an attempt, if need be with another one beside it.
+func (x *exchange) run(a *attempt) *failure {
+	if hedge := x.route.hedge(); hedge != nil && x.op.verb == verbGenerate {
+		return x.hedged(a, hedge)
+	}
+	return a.run()
+}
+
 // record notes why an attempt came to nothing.
 func (x *exchange) record(a *attempt, failed *failure) {
+	failed.recorded = true
 	x.failures = append(x.failures, *failed)
 	metrics.attempt(a.target, failed.verdict)
 	// A target that cannot count tokens may answer questions all the same.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // exchange is one request and its answer, with all that is known of them. It
@@ -30,6 +32,7 @@ type exchange struct {
 	// credential is the one that the request needs, or nil for any.
 	credential *Credential
 
+	decoding   sync.Mutex   // of the next two
 	neutral    *api.Request // what the client asks, once something had to be translated
 	neutralErr error
 
@@ -41,9 +44,11 @@ type exchange struct {
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure
-	overflowed   int64         // the largest context window that was too small
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage
+	promptTokens int            // by the size of the request
+	hedgeCost    prices.NanoUSD // of attempts that another was faster than
+	race         *race          // while attempts run beside each other
 	committed    bool
 	err          *Error
 
@@ -68,6 +73,10 @@ func (x *exchange) identify() {
 		repl.Set("http.auth.user.id", x.key.Name)
 	}
 }
+
+// letGo forgets the request: nobody else will be asked it, and the answer may go
+// on for an hour.
+func (x *exchange) letGo() { x.req.body, x.neutral = nil, nil }
 
 // refuse tells the client what went wrong, in its API's shape, unless it has
 // got a part of an answer already or is gone.
@@ -154,6 +163,9 @@ func (x *exchange) fields() []zap.Field {
 	if cost, known := x.cost(); known {
 		fields = append(fields, zap.Float64("plexus_cost", cost.USD()))
 	}
+	if x.hedgeCost > 0 {
+		fields = append(fields, zap.Float64("plexus_hedge_cost", x.hedgeCost.USD()))
+	}
 	return fields
 }
 
@@ -213,6 +225,11 @@ func (x *exchange) placeholder(key string) (any, bool) {
 			return "", true
 		}
 		return cost.String(), true
+	case "hedge_cost":
+		if x.hedgeCost == 0 {
+			return "", true
+		}
+		return x.hedgeCost.String(), true
 	default:
 		return x.tokenPlaceholder(name)
 	}

@@ -42,6 +42,8 @@ type collectors struct {
 	tokens       *prometheus.CounterVec
 	cost         *prometheus.CounterVec
 	unpriced     *prometheus.CounterVec
+	hedges       *prometheus.CounterVec
+	hedgeCost    *prometheus.CounterVec
 	inFlight     prometheus.Gauge
 }
 
@@ -73,6 +75,9 @@ func newCollectors() *collectors {
 		cost:   counter("cost_usd_total", "What requests cost in US dollars, by the providers' usage and their prices.", "alias", "provider", "model"),
 		unpriced: counter("unpriced_requests_total", "Requests with a known usage whose cost is not known, for want of a price.",
 			"alias", "provider", "model"),
+		hedges: counter("hedges_total", "Requests that were sent to a second target too, by which of them answered.", "alias", "answered"),
+		hedgeCost: counter("hedge_cost_usd_total", "What attempts cost in US dollars that another target was faster than, by the usage told until then or the size of the prompt.",
+			"alias", "provider", "model"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
 		}),
@@ -82,7 +87,7 @@ func newCollectors() *collectors {
 func registerMetrics(ctx caddy.Context) error {
 	for _, c := range []prometheus.Collector{
 		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.healthChecks, metrics.down, metrics.duration, metrics.firstContent, metrics.outputRate,
-		metrics.tokens, metrics.cost, metrics.unpriced, metrics.inFlight,
+		metrics.tokens, metrics.cost, metrics.unpriced, metrics.hedges, metrics.hedgeCost, metrics.inFlight,
 	} {
 		// A second gateway of the same configuration finds them there.
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -178,11 +183,16 @@ func (x *exchange) measure() {
 	x.noteUnpriced()
 }
 
-func (x *exchange) labels() (alias, provider, model string) {
-	alias = x.route.Alias
-	if alias == "" || x.route.Passthrough && x.route.Targets[0].label == unlistedLabel {
-		alias = unlistedLabel
+// alias is the label of the model that was asked for.
+func (x *exchange) alias() string {
+	if x.route.Alias == "" || x.route.Passthrough && x.route.Targets[0].label == unlistedLabel {
+		return unlistedLabel
 	}
+	return x.route.Alias
+}
+
+func (x *exchange) labels() (alias, provider, model string) {
+	alias = x.alias()
 	if x.target != nil {
 		provider, model = x.target.Provider.Name, x.target.label
 	}

@@ -41,6 +41,9 @@ type Model struct {
 
 	// What to do when a target fails, where it differs from the gateway's.
 	Failover *Failover `json:"failover,omitempty"`
+
+	// When to ask a second target beside the first. Default: never.
+	Hedge *Hedge `json:"hedge,omitempty"`
 }
 
 // ModelTarget is what stands behind an alias: one provider's model, or another

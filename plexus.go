@@ -55,6 +55,7 @@ func init() {
 // `{http.plexus.cache_read_tokens}` | `plexus_cache_read_tokens` | Tokens of the prompt read from a cache, if known
 // `{http.plexus.cache_write_tokens}` | `plexus_cache_write_tokens` | Tokens of the prompt written to a cache, if known
 // `{http.plexus.output_tokens}` | `plexus_output_tokens` | Tokens of the answer without reasoning, if known
+// `{http.plexus.hedge_cost}` | `plexus_hedge_cost` | What a second attempt cost in US dollars that was given up, if known
 // `{http.plexus.reasoning_tokens}` | `plexus_reasoning_tokens` | Tokens of the reasoning, if known
 type Handler struct {
 	// The gateway of this handler alone. Default: that of the plexus app.

@@ -117,6 +117,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if err := m.Failover.validate(); err != nil {
 		return err
 	}
+	if err := m.Hedge.validate(); err != nil {
+		return err
+	}
 	rt := &route{model: m, failover: m.Failover.over(g.Failover)}
 	for _, name := range m.names() {
 		if other := r.names[name]; other != nil {
@@ -176,6 +179,9 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	}
 	if sameTarget(rt.targets, t) != nil {
 		return fmt.Errorf("target %s is listed twice; give it one weight", t)
+	}
+	if h := rt.model.Hedge; h != nil && h.Quantile > 0 {
+		t.state.keepRecent()
 	}
 	rt.targets = append(rt.targets, t)
 	if slices.ContainsFunc(rt.model.Targets, func(mt ModelTarget) bool { return mt.Alias != "" }) {
@@ -369,6 +375,14 @@ func coolingDown(targets []*Target, now time.Time) error {
 	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))
 	err.RetryAfter = soonest
 	return err
+}
+
+// hedge is when a second target is asked, or nil.
+func (r *Route) hedge() *Hedge {
+	if r.route == nil {
+		return nil
+	}
+	return r.route.model.Hedge
 }
 
 // failoverOf is how failures of the route's targets are met.

@@ -25,8 +25,16 @@ type targetState struct {
 	unpriced atomic.Bool  // whether it has been said that a cost is not known
 
 	mu           sync.Mutex
-	firstContent average // seconds
-	outputRate   average // tokens per second
+	latest       [2]atomic.Pointer[recent] // of whole answers, and of streams; nil where nobody asks
+	firstContent average                   // seconds
+	outputRate   average                   // tokens per second
+}
+
+// keepRecent makes the state keep the latest times, of which quantiles are taken.
+func (s *targetState) keepRecent() {
+	for i := range s.latest {
+		s.latest[i].CompareAndSwap(nil, new(recent))
+	}
 }
 
 // Destruct implements caddy.Destructor. There is nothing to close: streams of

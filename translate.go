@@ -45,7 +45,7 @@ func (a *answer) translate(stream bool) *failure {
 	t := &translation{answer: a, req: req, client: clientCodec(a.x.op.api), target: codecs[a.passage.op.api]}
 	switch {
 	case stream && a.x.req.stream:
-		t.req, a.x.neutral = req.Answering(), nil
+		t.req = req.Answering()
 		return t.relayEvents()
 	case stream:
 		return t.collect()

@@ -39,6 +39,8 @@ type failure struct {
 	late bool
 	// dropped says that the connection ended before any answer came.
 	dropped bool
+	// recorded says that it has been held against the target.
+	recorded bool
 	// blameless says that the target will serve other requests well.
 	blameless bool
 	// tooLong says that the context is too long for the target.
@@ -57,6 +59,7 @@ const (
 	verdictServed      = "served"
 	verdictClientError = "client_error" // the provider found fault with the request
 	verdictCanceled    = "canceled"
+	verdictOutrun      = "outrun"     // by another target, which was asked beside it
 	verdictConnection  = "connection" // dial, TLS, reset
 	verdictTimeout     = "timeout"
 	verdictStatus      = "status"
@@ -73,6 +76,9 @@ const reasonBrokenOff = "connection broken off"
 
 // judgeError is the verdict on an exchange that failed below HTTP.
 func judgeError(ctx context.Context, err error) failure {
+	if errors.Is(err, errOutrun) || errors.Is(context.Cause(ctx), errOutrun) {
+		return failure{reason: "another target was faster", verdict: verdictOutrun, blameless: true}
+	}
 	// The clock that says so cancels the context a moment later.
 	if errors.Is(err, errFirstContent) || errors.Is(context.Cause(ctx), errFirstContent) {
 		return failure{reason: "timeout before the first content", verdict: verdictTimeout, timeout: true}
@@ -203,7 +209,7 @@ func (x *exchange) allFailed() error {
 	last := x.failures[len(x.failures)-1]
 	switch last.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
-		if last.verdict == verdictStatus || last.verdict == verdictTooLong {
+		if last.verdict == verdictStatus || last.tooLong {
 			err.Status = last.status
 		}
 	case http.StatusGatewayTimeout, http.StatusRequestTimeout:

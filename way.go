@@ -202,6 +202,8 @@ func (x *exchange) logTranslated(t *Target, a api.API, dropped []string) {
 
 // neutralRequest is what the client asks, decoded once. Nobody changes it.
 func (x *exchange) neutralRequest() (*api.Request, error) {
+	x.decoding.Lock()
+	defer x.decoding.Unlock()
 	if x.neutral != nil || x.neutralErr != nil {
 		return x.neutral, x.neutralErr
 	}

@@ -387,6 +387,18 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		"priority":           y.decode("priority", &priority),
 		"context_overflow":   y.contextOverflow(m),
 		"contextOverflow":    y.contextOverflow(m),
+		"hedge": func(n *yaml.Node) error {
+			text := ""
+			if err := y.decode("hedge", &text)(n); err != nil {
+				return err
+			}
+			h, err := newHedge(text)
+			if err != nil {
+				return y.fail(n, "%v", err)
+			}
+			m.Hedge = h
+			return nil
+		},
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")

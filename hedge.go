@@ -1,0 +1,205 @@
+package plexus
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-plexus/plexus/prices"
+)
+
+// Hedge is when a second target is asked the same, because the first has not
+// begun to answer: the one whose first content comes first gives the answer, and
+// the other is cancelled, which may have to be paid all the same.
+type Hedge struct {
+	// How long the first target has. Default: none, the quantile decides.
+	Delay caddy.Duration `json:"delay,omitempty"`
+	// The share, above 0 and below 1, of the first target's latest answers
+	// whose first content came sooner than it has now been waited for: with
+	// `0.95` about one request of twenty asks a second target. A target of which
+	// fewer than 20 answers of the last 10 minutes are known is not hedged.
+	// Default: none.
+	Quantile float64 `json:"quantile,omitempty"`
+}
+
+// newHedge is a hedge as it is written: 2s, or p95.
+func newHedge(text string) (*Hedge, error) {
+	if percent, ok := strings.CutPrefix(text, "p"); ok {
+		if n, err := strconv.ParseFloat(percent, 64); err == nil && n > 0 && n < 100 {
+			return &Hedge{Quantile: n / 100}, nil
+		}
+	} else if delay, err := caddy.ParseDuration(text); err == nil && delay > 0 {
+		return &Hedge{Delay: caddy.Duration(delay)}, nil
+	}
+	return nil, fmt.Errorf("hedge: expected a delay such as 2s or a quantile such as p95, got %q", text)
+}
+
+func (h *Hedge) validate() error {
+	switch {
+	case h == nil:
+		return nil
+	case h.Delay < 0:
+		return fmt.Errorf("hedge: expected a positive delay, got %s", time.Duration(h.Delay))
+	case !(h.Quantile >= 0 && h.Quantile < 1):
+		return fmt.Errorf("hedge: expected a quantile above 0 and below 1, got %v", h.Quantile)
+	case (h.Delay > 0) == (h.Quantile > 0):
+		return errors.New("hedge: expected either a delay such as 2s or a quantile such as p95")
+	}
+	return nil
+}
+
+// after is how long a target has, and false where it is not known.
+func (h *Hedge) after(a *attempt) (time.Duration, bool) {
+	if h.Delay > 0 {
+		return time.Duration(h.Delay), true
+	}
+	return a.recent().quantile(h.Quantile, a.x.gateway.now())
+}
+
+// hedged makes an attempt, and another one at the next target if the first is
+// slow to begin. It returns nil once the client has its answer, else why the
+// first failed.
+func (x *exchange) hedged(a *attempt, hedge *Hedge) *failure {
+	delay, known := hedge.after(a)
+	if !known || x.plan.exhausted() {
+		return a.run()
+	}
+	x.race = newRace()
+	defer func() { x.race = nil }()
+	first := x.race.start(a)
+	var second *runner
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-first.ended:
+	case <-x.race.won:
+	case <-timer.C:
+		if b := x.second(); b != nil {
+			defer b.claim.giveBack()
+			second = x.race.start(b)
+		}
+	}
+	x.await(first, second)
+	if second == nil {
+		return first.result()
+	}
+	metrics.hedges.WithLabelValues(x.alias(), answerer(x.race.winner)).Inc()
+	if failed := second.result(); failed == nil {
+		return nil
+	}
+	failed := first.result()
+	if x.race.winner != nil {
+		return nil
+	}
+	return failed
+}
+
+// second is an attempt at the next target, if it is free and the first has not
+// begun to answer meanwhile; else nil.
+func (x *exchange) second() *attempt {
+	x.race.mu.Lock()
+	defer x.race.mu.Unlock()
+	for x.race.winner == nil && x.asked < x.failover.Attempts && !x.plan.exhausted() {
+		t, _, _ := x.plan.next()
+		if x.outgrown(t) {
+			continue
+		}
+		passage, err := x.prepare(t)
+		if err != nil {
+			continue
+		}
+		claim, ok := t.claim(x.gateway.now(), false, x.mayUse(t))
+		if !ok {
+			x.plan.again(t)
+			continue
+		}
+		x.asked++
+		b := x.newAttempt(t, passage, claim)
+		b.second = true
+		return b
+	}
+	return nil
+}
+
+// await waits for the end of both runners, or of the only one. Once one of them
+// has the client, the other is stopped.
+func (x *exchange) await(first, second *runner) {
+	won, firstEnds := x.race.won, first.ended
+	var secondEnds chan struct{}
+	if second != nil {
+		secondEnds = second.ended
+	}
+	for firstEnds != nil || secondEnds != nil {
+		select {
+		case <-firstEnds:
+			firstEnds = nil
+			x.note(first)
+		case <-secondEnds:
+			secondEnds = nil
+			x.note(second)
+		case <-won:
+			won = nil
+			for _, r := range []*runner{first, second} {
+				if r != nil && r.attempt != x.race.winner {
+					r.cancel(errOutrun)
+					<-r.ended
+				}
+			}
+			x.letGo()
+		}
+	}
+}
+
+// note records how an attempt ended that came to nothing.
+func (x *exchange) note(r *runner) {
+	switch {
+	case r.failed == nil || x.r.Context().Err() != nil:
+	case r.failed.verdict == verdictOutrun:
+		x.outrun(r.attempt)
+	default:
+		x.record(r.attempt, r.failed)
+	}
+}
+
+// answerer names the attempt that has the client.
+func answerer(winner *attempt) string {
+	switch {
+	case winner == nil:
+		return "none"
+	case winner.second:
+		return "second"
+	default:
+		return "first"
+	}
+}
+
+// outrun records an attempt that another was faster than. It took at least as
+// long as it was given; a longer time is known not to be that of its answer.
+func (x *exchange) outrun(a *attempt) {
+	metrics.attempt(a.target, verdictOutrun)
+	now := x.gateway.now()
+	took := now.Sub(a.began)
+	if usual, known := a.target.FirstContent(now); known && took > usual {
+		a.observeFirstContent(took, now)
+	}
+	if cost, known := x.outrunCost(a); known {
+		x.hedgeCost += cost
+		metrics.hedgeCost.WithLabelValues(x.alias(), a.target.Provider.Name, a.target.label).Add(cost.USD())
+	}
+}
+
+// outrunCost is what an attempt costs that was cancelled: by the usage that the
+// provider had told until then, else by the size of the prompt, which it had got.
+func (x *exchange) outrunCost(a *attempt) (prices.NanoUSD, bool) {
+	tariff := x.tariff(a.target)
+	if a.answer != nil {
+		if usage := a.answer.watcher.Usage(); usage.Known {
+			return tariff.Cost(billed(&usage))
+		}
+	}
+	return tariff.Cost(prices.Usage{prices.Input: int64(x.promptTokens)})
+}
