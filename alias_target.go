@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -246,6 +247,27 @@ func (t *Target) best(figure func(*Target) (float64, bool)) (least float64, know
 		}
 	}
 	return least, known
+}
+
+// view is the best view of what the target stands for.
+func (t *Target) view(look func(*Target) view) (best view) {
+	if t.members == nil {
+		return look(t)
+	}
+	for _, member := range t.members {
+		if v := look(member); v.known && (!best.known || v.score < best.score) {
+			best = v
+		}
+	}
+	return best
+}
+
+// consumption is what all that the target stands for have lately given.
+func (t *Target) consumption(now time.Time) (sum consumption) {
+	for member := range t.all() {
+		sum.add(member.state.consumption(now), 1)
+	}
+	return sum
 }
 
 // leastCost is what the request is expected to cost at the cheapest of some

@@ -15,6 +15,7 @@ func (x *exchange) dispatch() error {
 	if len(x.route.Targets) > 1 {
 		expected = x.req.estimate(&x.op)
 		x.route.fit(&x.req, &x.op, expected)
+		x.route.of = x
 	}
 	x.promptTokens = expected.input
 	order, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
@@ -111,7 +112,7 @@ func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
 		if err != nil {
 			return nil, err
 		}
-		claim, ok := t.claim(x.gateway.now(), last, among)
+		claim, ok := t.claim(x.gateway.now(), last, among, x.conversation)
 		switch {
 		case !ok && failed != nil:
 			return failed, nil

@@ -52,6 +52,8 @@ type exchange struct {
 	committed    bool
 	err          *Error
 
+	conversation uint64 // by what a selector told it from others; 0 for nothing
+
 	targets [8]*Target // room for the plan
 }
 

@@ -34,7 +34,7 @@ type claim struct {
 // claim asks for the leave to send a request in one of some lanes, as the last
 // target standing or not. Being asked for only when it is the target's turn, it
 // keeps nobody else away meanwhile.
-func (t *Target) claim(now time.Time, last bool, among lanes) (claim, bool) {
+func (t *Target) claim(now time.Time, last bool, among lanes, conversation uint64) (claim, bool) {
 	var free, pardoned lanes
 	for i, l := range t.lanes {
 		switch {
@@ -47,7 +47,7 @@ func (t *Target) claim(now time.Time, last bool, among lanes) (claim, bool) {
 	}
 	for _, open := range [2]lanes{free, pardoned} {
 		for open != 0 {
-			i := t.turn(open)
+			i := t.turn(open, conversation)
 			if c, ok := t.take(i, now, last); ok {
 				return c, true
 			}
@@ -57,12 +57,58 @@ func (t *Target) claim(now time.Time, last bool, among lanes) (claim, bool) {
 	return claim{}, false
 }
 
-// turn is the lane whose turn it is.
-func (t *Target) turn(among lanes) int {
+// turn is the lane whose turn it is, or that a conversation has.
+func (t *Target) turn(among lanes, conversation uint64) int {
 	if only, one := among.only(); one {
 		return only
 	}
-	return pick(t.lanes, among, t.state.rotation.point())
+	point := float64(conversation>>11) / (1 << 53)
+	if conversation == 0 {
+		point = t.state.rotation.point()
+	}
+	return pick(t.lanes, among, point)
+}
+
+// leastShare is the part of its weight that a target keeps however often it fails,
+// so that it is asked now and then and can recover.
+const leastShare = 0.1
+
+// EffectiveWeight is the target's weight while nothing fails, and less while some
+// of its attempts do:
+//
+//	weight × max(1/10, share of the latest ten attempts that did not fail)
+//
+// where attempts that have not been made yet count as good ones, failures of more
+// than ten minutes ago do not count, and as many attempts are looked at as
+// last_standing says. A target that is as good as new has all of its weight again.
+// Of several credentials the best one tells, and of several targets that it
+// stands for.
+func (t *Target) EffectiveWeight(now time.Time) float64 {
+	share := leastShare
+	for member := range t.all() {
+		for _, l := range member.lanes {
+			share = max(share, l.share(member, stamp(now)))
+		}
+	}
+	return t.Weight * share
+}
+
+// share is the share of the latest attempts that did not fail.
+func (l *lane) share(t *Target, now int64) float64 {
+	least := 1.0
+	for _, b := range l.breakers(t) {
+		if b != nil {
+			least = min(least, b.share(&t.Provider.cooldown, now))
+		}
+	}
+	return least
+}
+
+// unproven tells whether the target is back from a pause, and nobody has found out
+// yet whether it works.
+func (t *Target) unproven() bool {
+	_, b := t.hindrance()
+	return b != nil
 }
 
 // take takes a lane, unless another request was faster.

@@ -45,6 +45,7 @@ type Route struct {
 	Targets []*Target
 
 	route *route
+	of    *exchange // which asks for it, once it does
 }
 
 // newRouter checks the models against the providers and builds the maps.
@@ -296,6 +297,7 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 	if r.route != nil && len(first) > 1 {
 		r.route.order(&Selection{
 			Candidates: first, InputTokens: expected.input, OutputTokens: expected.output, Now: now,
+			Stream: r.of != nil && r.of.req.stream, of: r.of,
 		}, op)
 	}
 	return order, free, nil

@@ -34,6 +34,8 @@ type Selection struct {
 	// InputTokens and OutputTokens are estimates of the prompt's tokens and of
 	// the answer's.
 	InputTokens, OutputTokens int
+	// Stream says that the answer is to come as a stream.
+	Stream bool
 	// Now is when the choice is made.
 	Now time.Time
 	// Rotation is the model's, and outlives reloads.
@@ -42,11 +44,13 @@ type Selection struct {
 	// first choice of the one that was asked for: ordering them takes no turn,
 	// and tries out nothing.
 	Fallback bool
+
+	of *exchange
 }
 
 // Target is one provider's model behind an alias, or stands for another alias:
 // then its figures are the best among that one's targets, the first of which it
-// names.
+// names, and its load is that of all of them.
 type Target struct {
 	Provider *Provider
 	// Model is the provider's name of the model.
@@ -77,7 +81,8 @@ func (s *Selection) Cost(t *Target) (prices.NanoUSD, bool) {
 }
 
 // FirstContent is the target's recent time to first content, and whether any is
-// known.
+// known: that of streams, else that of whole answers, which is the time that all
+// of one took.
 func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
 	if t.members != nil {
 		least, known := t.best(func(t *Target) (float64, bool) {
@@ -88,7 +93,10 @@ func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
 	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
-	seconds, known := t.state.firstContent.get(now)
+	seconds, known := t.state.streams.took.get(now)
+	if !known {
+		seconds, known = t.state.whole.took.get(now)
+	}
 	return time.Duration(seconds * float64(time.Second)), known
 }
 
@@ -107,9 +115,17 @@ func (t *Target) OutputRate(now time.Time) (float64, bool) {
 	return t.state.outputRate.get(now)
 }
 
-// Explore asks for the leave to try a target of which nothing is known. It is
-// given to one request a second.
-func (t *Target) Explore(now time.Time) bool { return t.state.explore(now) }
+// InFlight is how many attempts at the target are under way.
+func (t *Target) InFlight() (n int64) {
+	for member := range t.all() {
+		n += member.state.inFlight.Load()
+	}
+	return n
+}
+
+// Explore asks for the leave to send a request to a target only to learn of it. It
+// is given once a second, and less often while nothing is learnt.
+func (t *Target) Explore(now time.Time) bool { return t.state.firstTrial.leave(now) }
 
 func (t *Target) String() string {
 	if t.alias != "" {
@@ -118,32 +134,40 @@ func (t *Target) String() string {
 	return t.Provider.Name + "/" + t.Model
 }
 
+// luck is a source of chance.
+type luck struct {
+	chance func() float64 // nil for that of the process
+}
+
+func (l *luck) draw() float64 {
+	if l.chance != nil {
+		return l.chance()
+	}
+	return rand.Float64()
+}
+
 // Random picks a target by chance, in proportion to the weights: of two targets
 // with weights 70 and 30 the first is asked seven times of ten. The failover
-// goes on in the same way among those that are left.
-type Random struct {
-	chance func() float64
-}
+// goes on in the same way among those that are left. A target of which some
+// attempts fail has less than its weight: see Target.EffectiveWeight.
+type Random struct{ luck }
 
 // CaddyModule returns the Caddy module information.
 func (Random) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "plexus.selectors.random", New: func() caddy.Module { return new(Random) }}
 }
 
-// Provision implements caddy.Provisioner.
-func (r *Random) Provision(caddy.Context) error {
-	r.chance = rand.Float64
-	return nil
-}
+// Order implements Selector.
+func (r *Random) Order(s *Selection) { r.shuffle(s) }
 
-// Order implements Selector. Each target draws an exponentially distributed
-// time with its weight as the rate; the order of arrival is a weighted sample
-// without replacement (Efraimidis and Spirakis, 2006).
-func (r *Random) Order(s *Selection) {
+// shuffle sorts by chance and weight. Each target draws an exponentially
+// distributed time with its weight as the rate; the order of arrival is a weighted
+// sample without replacement (Efraimidis and Spirakis, 2006).
+func (l *luck) shuffle(s *Selection) {
 	var room [16]float64
 	arrivals := room[:0]
 	for _, t := range s.Candidates {
-		arrivals = append(arrivals, -math.Log(1-r.chance())/t.Weight)
+		arrivals = append(arrivals, -math.Log(1-l.draw())/t.EffectiveWeight(s.Now))
 	}
 	sortBy(s.Candidates, arrivals)
 }
@@ -161,7 +185,8 @@ func (InOrder) CaddyModule() caddy.ModuleInfo {
 func (InOrder) Order(*Selection) {}
 
 // RoundRobin goes through the targets in turn, one step a request. A target of
-// weight 2 comes twice as often as one of weight 1, spread evenly.
+// weight 2 comes twice as often as one of weight 1, spread evenly, and one of which
+// some attempts fail less often: see Target.EffectiveWeight.
 type RoundRobin struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -181,15 +206,16 @@ func (RoundRobin) Order(s *Selection) {
 	debts := room[:0]
 	sum := 0.0
 	for _, t := range s.Candidates {
-		sum += t.Weight
-		debts = append(debts, -s.Rotation.credits[t.state]-t.Weight)
+		weight := t.EffectiveWeight(s.Now)
+		sum += weight
+		debts = append(debts, -s.Rotation.credits[t.state]-weight)
 	}
 	if s.Fallback {
 		sortBy(s.Candidates, debts)
 		return
 	}
-	for _, t := range s.Candidates {
-		s.Rotation.credits[t.state] += t.Weight
+	for i, t := range s.Candidates {
+		s.Rotation.credits[t.state] = -debts[i]
 	}
 	sortBy(s.Candidates, debts)
 	s.Rotation.credits[s.Candidates[0].state] -= sum
@@ -207,6 +233,13 @@ func sortBy(targets []*Target, scores []float64) {
 	}
 }
 
+// toFront puts the target at i first; the others keep their order.
+func toFront(targets []*Target, i int) {
+	t := targets[i]
+	copy(targets[1:], targets[:i])
+	targets[0] = t
+}
+
 // selectorNames lists the registered strategies.
 func selectorNames() []string {
 	var names []string
@@ -219,8 +252,7 @@ func selectorNames() []string {
 
 // Interface guards
 var (
-	_ caddy.Provisioner = (*Random)(nil)
-	_ Selector          = (*Random)(nil)
-	_ Selector          = InOrder{}
-	_ Selector          = RoundRobin{}
+	_ Selector = (*Random)(nil)
+	_ Selector = InOrder{}
+	_ Selector = RoundRobin{}
 )

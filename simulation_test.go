@@ -120,7 +120,7 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 		t := plan[i]
 		began := s.g.now()
 		state := t.state.breaker.state(began)
-		claim, ok := t.claim(began, i >= free, ^lanes(0))
+		claim, ok := t.claim(began, i >= free, ^lanes(0), 0)
 		if !ok {
 			if i < free {
 				plan = append(plan, t)

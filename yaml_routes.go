@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"gopkg.in/yaml.v3"
@@ -375,13 +376,13 @@ func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
 
 func (y *yamlReader) model(n *yaml.Node, alias string) error {
 	m := &Model{Alias: alias}
-	selector, priority := "", ""
+	priority := ""
 	fields := yamlFields{
 		"alias":              y.decode("alias", &m.Alias),
 		"description":        y.decode("description", &m.Description),
 		"additionalAliases":  y.decode("additionalAliases", &m.AdditionalAliases),
 		"additional_aliases": y.decode("additional_aliases", &m.AdditionalAliases),
-		"selector":           y.decode("selector", &selector),
+		"selector":           func(n *yaml.Node) error { return y.selector(n, m) },
 		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
 		"api_match":          y.decode("api_match", &m.APIMatch),
 		"priority":           y.decode("priority", &priority),
@@ -423,13 +424,6 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 	default:
 		return y.fail(n, "the model %q: priority: expected selector or api_match, got %q", alias, priority)
 	}
-	if selector != "" {
-		if !slices.Contains(selectorNames(), selector) {
-			return y.fail(n, "the model %q: there is no selector %q%s (there are %s)", alias, selector,
-				didYouMean(selector, selectorNames()), strings.Join(selectorNames(), ", "))
-		}
-		m.SelectorRaw = caddyconfig.JSON(map[string]string{"strategy": selector}, nil)
-	}
 	y.gateway.Models = append(y.gateway.Models, m)
 	return nil
 }
@@ -444,6 +438,31 @@ func (y *yamlReader) contextOverflow(m *Model) func(*yaml.Node) error {
 		}
 		return nil
 	}
+}
+
+// selector reads a strategy: its name, or a mapping of that and its options.
+func (y *yamlReader) selector(n *yaml.Node, m *Model) error {
+	name, configured := "", map[string]any{}
+	if n.Kind == yaml.MappingNode {
+		if err := n.Decode(&configured); err != nil {
+			return y.fail(n, "the model %q: selector: expected names of options", m.Alias)
+		}
+		name, _ = configured["strategy"].(string)
+		delete(configured, "strategy")
+	} else if err := y.decode("selector", &name)(n); err != nil || name == "" {
+		return err
+	}
+	info, err := caddy.GetModule("plexus.selectors." + name)
+	if err != nil {
+		return y.fail(n, "the model %q: there is no selector %q%s (there are %s)", m.Alias, name,
+			didYouMean(name, selectorNames()), strings.Join(selectorNames(), ", "))
+	}
+	module := info.New()
+	if err := caddy.StrictUnmarshalJSON(caddyconfig.JSON(configured, nil), module); err != nil {
+		return y.fail(n, "the model %q: selector: %s: %v", m.Alias, name, err)
+	}
+	m.SelectorRaw = caddyconfig.JSONModuleObject(module, "strategy", name, nil)
+	return nil
 }
 
 func (y *yamlReader) target(n *yaml.Node, m *Model) error {
