@@ -3,6 +3,7 @@ package plexus
 import (
 	"context"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -24,8 +25,8 @@ type attempt struct {
 	began  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	clock  *time.Timer // runs until the first content
-	sent   *source     // the body
+	sent   *source // the body
+	clocks clocks
 }
 
 // run asks the target. It returns nil once the client has got its answer, good
@@ -33,6 +34,7 @@ type attempt struct {
 func (a *attempt) run() *failure {
 	defer a.start(a.limit())()
 	res, err := a.target.Provider.transport.RoundTrip(a.newRequest())
+	a.clocks.connected() // where the transport does not tell
 	if err != nil {
 		f := judgeError(a.ctx, err)
 		f.dropped = f.reason == reasonBrokenOff
@@ -51,29 +53,32 @@ func (a *attempt) run() *failure {
 }
 
 // start sets the clocks. What it returns ends the attempt.
-func (a *attempt) start(limit time.Duration) (end func()) {
+func (a *attempt) start(first limit) (end func()) {
 	a.began = a.x.gateway.now()
 	a.ctx, a.cancel = context.WithCancelCause(a.x.r.Context())
-	a.clock = time.AfterFunc(limit, func() { a.cancel(errFirstContent) })
+	a.clocks.start(a.failover, first, a.streams(), a.cancel)
 	return func() {
-		a.clock.Stop()
+		a.clocks.stop()
 		a.cancel(nil)
 	}
 }
+
+// streams tells whether the client shall get a stream of what the target streams.
+func (a *attempt) streams() bool { return a.x.req.stream && a.passage.stream }
 
 // maxCount is how long a target has to count tokens, which agents wait for before
 // they ask anything.
 const maxCount = 10 * time.Second
 
 // limit is how long a target has until its first content, or its whole answer.
-func (a *attempt) limit() time.Duration {
+func (a *attempt) limit() limit {
 	switch {
 	case a.x.op.verb == verbCount:
-		return min(time.Duration(a.failover.FirstContent), maxCount)
-	case a.x.req.stream && a.passage.stream:
-		return time.Duration(a.failover.FirstContent)
+		return limit{min(time.Duration(a.failover.FirstContent), maxCount), "no count"}
+	case a.streams():
+		return limit{time.Duration(a.failover.FirstContent), "no content"}
 	default:
-		return time.Duration(a.failover.Answer)
+		return limit{time.Duration(a.failover.Answer), "no answer"}
 	}
 }
 
@@ -100,7 +105,11 @@ func (a *attempt) newRequest() *http.Request {
 		Body:          reader,
 		GetBody:       a.sent.open,
 		ContentLength: size,
-	}).WithContext(a.sent.trace(ctx))
+	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:      func(string) { a.clocks.dials() },
+		GotConn:      func(httptrace.GotConnInfo) { a.clocks.connected() },
+		WroteRequest: a.sent.wrote,
+	}))
 	if p.HeaderUp != nil {
 		a.x.headerUp(p.HeaderUp, req)
 	}

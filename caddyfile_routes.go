@@ -30,6 +30,9 @@ import (
 //	    transport    <name> {
 //	        …
 //	    }
+//	    failover {
+//	        …                               # but attempts
+//	    }
 //	    cooldown     off
 //	    cooldown     [<initial> [<max>]] {
 //	        failures      <number>
@@ -65,6 +68,7 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 		"header_up":       p.parseHeaderUp,
 		"extra_body":      p.parseExtraBody,
 		"transport":       func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"failover":        p.parseFailover,
 		"cooldown":        p.parseCooldown,
 		"stream":          func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
 		"no_stream_usage": func(d *caddyfile.Dispenser) error { return parseFlag(d, &p.NoStreamUsage) },
@@ -198,6 +202,17 @@ func (p *Provider) parseExtraBody(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func (p *Provider) parseFailover(d *caddyfile.Dispenser) error {
+	here := *d // which moves on
+	if err := parseFailover(d, &p.Failover); err != nil {
+		return err
+	}
+	if err := p.Failover.validateOf(p); err != nil {
+		return here.WrapErr(err)
+	}
+	return nil
+}
+
 func (p *Provider) parseCooldown(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	c := new(Cooldown)
@@ -264,6 +279,7 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	    failover {
 //	        …
 //	    }
+//	    keep_alive  <interval>|off
 //	}
 func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	names := d.RemainingArgs()
@@ -291,6 +307,7 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 		"api_match":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &m.APIMatch) },
 		"target":      m.parseTarget,
 		"failover":    func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+		"keep_alive":  func(d *caddyfile.Dispenser) error { return parseSwitched(d, &m.KeepAlive) },
 	})
 }
 

@@ -18,11 +18,11 @@ func (x *exchange) dispatch() error {
 	if err != nil {
 		return err
 	}
-	failover := x.gateway.router.failoverOf(&x.route)
+	most := x.gateway.router.failoverOf(&x.route).Attempts
 	x.logPlan(plan)
 	var unable error // what the first target said that cannot express the request
 	var others bool  // were faster to come to a target that only one may come to
-	for i := 0; i < len(plan) && x.attempts < failover.Attempts; i++ {
+	for i := 0; i < len(plan) && x.attempts < most; i++ {
 		t := plan[i]
 		passage, err := x.prepare(t)
 		if err != nil {
@@ -38,7 +38,7 @@ func (x *exchange) dispatch() error {
 			}
 			continue
 		}
-		failed := x.ask(&attempt{x: x, target: t, passage: passage, failover: failover, claim: claim})
+		failed := x.ask(&attempt{x: x, target: t, passage: passage, failover: t.failover, claim: claim})
 		if err := x.r.Context().Err(); err != nil && !x.committed {
 			metrics.attempt(t, verdictCanceled)
 			return fail(ErrClientClosed, "the client went away")

@@ -40,6 +40,7 @@ type exchange struct {
 	usage        api.Usage
 	committed    bool
 	err          *Error
+	keeper       *keeper
 
 	targets [8]*Target // room for the plan
 }
@@ -69,6 +70,13 @@ func (x *exchange) refuse(err error) {
 	x.err = asError(err)
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "refused"); c != nil {
 		c.Write(append(x.fields(), zap.Error(err))...)
+	}
+	if opened, _ := x.keeper.take(inEvents); opened {
+		// The status is told already.
+		if !errors.Is(err, ErrClientClosed) {
+			_ = x.send(x.errorEvent(x.err.forClient())) // a client that is gone needs no answer
+		}
+		return
 	}
 	header := x.w.Header()
 	switch {
@@ -103,6 +111,7 @@ func (x *exchange) refuse(err error) {
 
 // finish records the exchange once it is over.
 func (x *exchange) finish() {
+	x.keeper.stop()
 	metrics.inFlight.Dec()
 	x.measure()
 	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {

@@ -91,6 +91,10 @@ func (x *exchange) upstreamHeader(at *endpoint, p *passage) http.Header {
 // headerUp applies the provider's header_up. The Host, which net/http keeps
 // beside the headers, is one of them, as in reverse_proxy.
 func (x *exchange) headerUp(ops *headers.HeaderOps, req *http.Request) {
+	if k := x.keeper; k != nil {
+		k.mu.Lock() // placeholders may look at the header of the answer
+		defer k.mu.Unlock()
+	}
 	header := req.Header.Clone() // its values are shared, and are replaced in place
 	header["Host"] = []string{req.Host}
 	ops.ApplyTo(header, replacerOf(x.r))

@@ -154,6 +154,7 @@ func (x *exchange) serve() (err error) {
 	if x.op.verb == verbCount {
 		return x.count()
 	}
+	x.keepAlive()
 	return x.dispatch()
 }
 

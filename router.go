@@ -111,6 +111,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if err := m.Failover.validate(); err != nil {
 		return err
 	}
+	if err := validateKeepAlive(m.KeepAlive); err != nil {
+		return err
+	}
 	rt := &route{model: m, failover: m.Failover.over(g.Failover)}
 	for _, name := range m.names() {
 		if other := r.names[name]; other != nil {
@@ -165,6 +168,9 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	if mt.Weight != nil {
 		t.Weight = *mt.Weight
 	}
+	if rt.model.Failover != nil {
+		t.failover = new(rt.model.Failover.over(p.Failover, g.Failover))
+	}
 	for _, other := range rt.targets {
 		if other.state == t.state {
 			return fmt.Errorf("target %s is listed twice; give it one weight", t)
@@ -211,7 +217,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 	if t == nil {
 		// What nobody listed shares one state and one label: clients could
 		// invent names without end.
-		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, label: unlistedLabel}
+		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, label: unlistedLabel, failover: &p.failover}
 		_ = t.findPrice() // nothing is declared of it that could be wrong
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil

@@ -53,6 +53,7 @@ type Target struct {
 	declared bool // the price is the configuration's
 	state    *targetState
 	label    string
+	failover *Failover // complete: of the model, the provider, the gateway
 }
 
 // Cost is what the request is expected to cost at a target, and whether that is

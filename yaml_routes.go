@@ -46,6 +46,7 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"headers":          y.decode("headers", &header),
 		"extraBody":        y.extraBody(p),
 		"disable_cooldown": y.decode("disable_cooldown", &p.off),
+		"failover":         y.failover(fmt.Sprintf("the provider %q", name), &p.Failover),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
 		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "maxConcurrency", "model_autosync",
@@ -53,6 +54,9 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"stallTtfbMs", "stallWindowMs", "stall_cooldown", "timeoutMs", "useClaudeMasking")
 	if err := y.mapping(n, fmt.Sprintf("the provider %q", name), fields); err != nil {
 		return err
+	}
+	if err := p.Failover.validateOf(p.Provider); err != nil {
+		return y.fail(n, "the provider %q: %v", p.Name, err)
 	}
 	p.Disabled = !enabled
 	if p.off {
@@ -333,6 +337,8 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
 		"api_match":          y.decode("api_match", &m.APIMatch),
 		"priority":           y.decode("priority", &priority),
+		"failover":           y.failover(fmt.Sprintf("the model %q", alias), &m.Failover),
+		"keep_alive":         y.switched("keep_alive", &m.KeepAlive),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")

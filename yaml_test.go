@@ -461,7 +461,7 @@ func TestIgnoredKeysAreWarnedOf(t *testing.T) {
 		require.NoError(t, err, body)
 		require.Equal(t, []caddyconfig.Warning{{File: "plexus.yaml", Line: line, Message: message}}, warnings, body)
 	}
-	f("models: {}\nfailover: {enabled: true}\n", 2, `"failover" of the gateway has no effect in Plexus`)
+	f("models: {}\nfailover: {enabled: true}\n", 2, `"enabled" of failover has no effect in Plexus`)
 	f("adminKey: x\n", 1, `"adminKey" of the gateway has no effect in Plexus`)
 	f("providers:\n  openai:\n    discount: 0.1\n", 3, `"discount" of a provider has no effect in Plexus`)
 	f("providers:\n  openai:\n    models:\n      m:\n        type: embeddings\n", 5, `"type" of a provider's model has no effect in Plexus`)
