@@ -24,16 +24,17 @@ import (
 // clock moves on when nobody has anything to do: texts are sent, durations waited
 // for. It takes as many requests as it gets.
 type script struct {
-	kind  string // the Content-Type; empty for a stream of events
-	dial  time.Duration
-	steps []any
-	asked int
-	left  bool // whoever asked went away before the end
+	kind   string // the Content-Type; empty for a stream of events
+	dial   time.Duration
+	status int // 0 for 200
+	steps  []any
+	asked  int
+	left   bool // whoever asked went away before the end
 }
 
 func plays(steps ...any) *script { return &script{steps: steps} }
 
-// hangs is as long as nobody waits.
+// forever is longer than anybody waits.
 const forever = 1000 * time.Hour
 
 func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -66,7 +67,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		_ = w.Close()
 	}()
-	return &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Header: http.Header{"Content-Type": {s.kind}}, Body: body}, nil
+	return &http.Response{StatusCode: max(s.status, http.StatusOK), ContentLength: -1, Header: http.Header{"Content-Type": {s.kind}}, Body: body}, nil
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
@@ -218,7 +219,7 @@ var dialects = []dialect{
 		content: ",\r\n" + `{"candidates":[{"content":{"parts":[{"text":"Hello"}]}}]}`,
 		empty:   ",\r\n" + `{"candidates":[{"content":{"parts":[{"text":""}]}}]}`,
 		ping:    "\n",
-		end:     ",\r\n" + `{"candidates":[{"finishReason":"STOP"}]}` + "\n]\n",
+		end:     ",\r\n" + `{"candidates":[{"finishReason":"STOP"}]}` + "\n]",
 	},
 }
 
