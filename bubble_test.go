@@ -151,8 +151,13 @@ func play(t *testing.T, a api.API, extra, model string, scripts ...*script) *pla
 // answered.
 func (p *played) ask(t *testing.T, path, body string, write func(string) error) *listener {
 	t.Helper()
+	return p.send(t, http.MethodPost, path, body, write)
+}
+
+func (p *played) send(t *testing.T, method, path, body string, write func(string) error) *listener {
+	t.Helper()
 	l := &listener{t: t, header: http.Header{}, began: time.Now(), write: write}
-	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r = r.WithContext(context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"}))
 	func() {
 		defer func() { l.broken = recover() == http.ErrAbortHandler }()

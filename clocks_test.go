@@ -353,3 +353,24 @@ func TestSpokenDurations(t *testing.T) {
 	f(100*time.Minute, "1h40m")
 	f(300*time.Millisecond, "300ms")
 }
+
+// A stored response that is queued has as long as an answer in one piece; once it
+// flows, it may not fall silent.
+func TestClocksOfStoredStreams(t *testing.T) {
+	d := &dialects[2]
+	f := func(took time.Duration, reason string, steps ...any) {
+		t.Helper()
+		first := d.plays(steps...)
+		g := play(t, d.api, "", "", first)
+		id := g.Providers[0].sealResponseID(nil, "r1")
+		synctest.Test(t, func(t *testing.T) {
+			got := g.send(t, "GET", "/v1/responses/"+id+"?stream=true", "", nil)
+			require.Equal(t, 200, got.status, got.heard.String())
+			require.Equal(t, took, got.took)
+			d.endsWith(t, got.heard.String(), "the answer of p1 was given up: "+reason)
+			require.True(t, first.left)
+		})
+	}
+	f(10*time.Minute, "no answer after 10m", d.opening, forever)
+	f(11*time.Minute, "no content for 2m", d.opening, 9*time.Minute, d.content, forever)
+}

@@ -83,7 +83,12 @@ func (t *Target) OutputRate(now time.Time) (float64, bool) {
 // given to one request a second.
 func (t *Target) Explore(now time.Time) bool { return t.state.explore(now) }
 
-func (t *Target) String() string { return t.Provider.Name + "/" + t.Model }
+func (t *Target) String() string {
+	if t.Model == "" { // of a stored response, whose model nobody here knows
+		return t.Provider.Name
+	}
+	return t.Provider.Name + "/" + t.Model
+}
 
 // Random picks a target by chance, in proportion to the weights: of two targets
 // with weights 70 and 30 the first is asked seven times of ten. The failover

@@ -165,10 +165,9 @@ func (a *attempt) relayStoredStream(res *http.Response, ids *responseIDs) error 
 
 // storedEnded ends the stream of a stored response.
 func (a *answer) storedEnded(err error) {
-	if errors.Is(err, io.EOF) || a.x.r.Context().Err() != nil {
+	if a.finished || errors.Is(err, io.EOF) || a.x.r.Context().Err() != nil {
 		return
 	}
-	if _, a.x.err = a.brokenOff(); !a.finished {
-		_ = a.send(a.errorEvent(a.x.err.forClient())) // nothing is left to try
-	}
+	_, a.x.err = a.brokenOff()
+	_ = a.send(a.errorEvent(a.x.err.forClient())) // nothing is left to try
 }
