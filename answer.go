@@ -110,11 +110,12 @@ func (a *answer) gone(err error) *failure {
 
 // commit makes the answer the client's. From here on there is no failover.
 func (a *answer) commit(as shape) *failure {
-	x, fits := a.x, false
+	x := a.x
 	if late := a.clocks.commit(as == inOnePiece); late != nil {
 		// The first content came in the very moment in which time ran out.
 		return a.gone(late)
 	}
+	var fits bool
 	if a.opened, fits = x.keeper.take(as); !fits {
 		return a.fail(failure{reason: "an answer in one piece, where the client has been promised a stream", verdict: verdictInvalid, blameless: true})
 	}
