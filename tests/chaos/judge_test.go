@@ -1,0 +1,275 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// verdict is what an answer was, given what the providers did.
+type verdict string
+
+const (
+	served   verdict = "served"
+	failed3  verdict = "failed"        // every target that was asked failed
+	shut     verdict = "cooling down"  // no target was asked, for all are left alone
+	turned   verdict = "refused"       // by the provider, for the request's sake
+	unkeyed  verdict = "without a key" // by the gateway
+	broken   verdict = "broken off"    // amid the stream, as scheduled
+	garbled  verdict = "garbled"       // one event amid the stream, as scheduled
+	stalled  verdict = "given up"      // by the client, for the stream stood still as scheduled
+	gone     verdict = "left"          // the client had left
+	unheard  verdict = "not received"  // the connection broke before the gateway had it
+	excused  verdict = "crossed"       // it fell between two turns
+	violated verdict = "VIOLATED"
+)
+
+// errNotServed is a client-visible failure where none may be.
+var errNotServed = errors.New("a client saw a failure although a target is healthy")
+
+// judge says what an answer was, or what is wrong with it: the providers' account
+// of the attempts decides what it has to be.
+func judge(a *answer, attempts []*attempt, s *setup) (verdict, error) {
+	if a.left && a.err != nil {
+		return gone, nil
+	}
+	if a.err != nil && a.header == nil {
+		if len(attempts) == 0 && !a.impatient {
+			return unheard, nil
+		}
+		return violated, fmt.Errorf("it was not answered: %w", a.err)
+	}
+	got, err := read(a.q.api, a.q.stream, a.status, a.header, a.body)
+	switch {
+	case err != nil:
+		return violated, fmt.Errorf("not well-formed: %w", err)
+	case !a.q.keyed:
+		if a.status != http.StatusUnauthorized || len(attempts) > 0 {
+			return violated, fmt.Errorf("status %d and %d attempts without a key", a.status, len(attempts))
+		}
+		return unkeyed, nil
+	case len(attempts) == 0:
+		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+			return violated, fmt.Errorf("no target was asked, and the status is %d", a.status)
+		}
+		if s.guarded {
+			return violated, errNotServed
+		}
+		return shut, nil
+	case len(attempts) > 3:
+		return violated, fmt.Errorf("%d attempts", len(attempts))
+	}
+	for _, earlier := range attempts[:len(attempts)-1] {
+		if earlier.effect(a.q) != fails {
+			return violated, fmt.Errorf("another target was asked although %s did not fail", earlier.target)
+		}
+	}
+	return judgeLast(a, got, attempts, s)
+}
+
+// effect is what became of an attempt: a good one that the gateway gave up failed
+// for it.
+func (t *attempt) effect(q *question) effect {
+	e := t.fault.effectOn(q.stream)
+	if e != fails && t.over() && t.gaveUp.Load() {
+		return fails
+	}
+	return e
+}
+
+// judgeLast compares an answer with what the last attempt has to have led to.
+func judgeLast(a *answer, got reading, attempts []*attempt, s *setup) (verdict, error) {
+	last := attempts[len(attempts)-1]
+	whole := strings.NewReplacer("{model}", "model-of-"+last.target, "{prompt}", a.q.trace).Replace(said)
+	prefix := strings.HasPrefix(whole, got.text) && got.text != "" && got.text != whole
+	relayed := last.api == a.q.api
+	wrong := func(format string, args ...any) (verdict, error) { return violated, fmt.Errorf(format, args...) }
+	switch e := last.fault.effectOn(a.q.stream); {
+	case e == serves && got.ending == endedWell:
+		switch {
+		case got.text != whole:
+			return wrong("the text is %q", got.text)
+		case got.garbled > 0 || a.err != nil:
+			return wrong("%d garbled events, %w", got.garbled, a.err)
+		case a.q.stream && a.q.api == "chat" && !got.marked && !(relayed && last.fault.unended):
+			return wrong("no [DONE]")
+		case a.header.Get("X-Plexus-Model") != "model-of-"+last.target, a.header.Get("X-Plexus-Attempts") != fmt.Sprint(len(attempts)):
+			return wrong("the header tells of another target, or another number of attempts")
+		}
+		return served, nil
+	case last.effect(a.q) == fails && got.ending == endedError:
+		if s.guarded && crossed(attempts, s) {
+			return excused, nil
+		}
+		if s.guarded {
+			return violated, errNotServed
+		}
+		return failed3, nil
+	case e == refuses && got.ending == endedError && (a.status == 400 || a.status == 413):
+		return turned, nil
+	case (e == breaks || e == garbles && !relayed) && got.ending == endedBroken && prefix && got.garbled == 0 && a.err == nil:
+		return broken, nil
+	case e == garbles && relayed && got.ending == endedWell && got.garbled == 1 && a.err == nil:
+		return garbled, nil
+	case e == stalls && got.ending == endedNever && prefix && a.impatient:
+		return stalled, nil
+	}
+	return wrong("it does not go with the last attempt: %s, status %d, text %q, %d garbled", got.ending, a.status, got.text, got.garbled)
+}
+
+// crossed tells whether a request met the bad turns of two targets, which lie a
+// calm step apart: the machine held it up for that long.
+func crossed(attempts []*attempt, s *setup) bool {
+	return s.targets[0].turns > 0 && attempts[len(attempts)-1].at.Sub(attempts[0].at) >= shortest
+}
+
+// watch sees to it that a target that is known to be bad is left alone. It works
+// by what happened before what, and by no other clock: who asks after a client
+// has had the answer to a request that failed at a target must not come to that
+// target before the shortest pause since that request began is over.
+type watch struct {
+	mu      sync.Mutex
+	since   time.Time // the request began
+	known   time.Time // its client had the answer
+	until   time.Time // the pause lasts at least
+	last    time.Time // arrival of an attempt that may have ended the pause
+	suspect []intrusion
+}
+
+type intrusion struct {
+	at   time.Time
+	text string
+}
+
+// arrived notes an attempt that may end a pause.
+func (w *watch) arrived(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last = at
+}
+
+// failed notes a failure for which the target is left alone.
+func (w *watch) failed(a *answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if until := a.started.Add(leastPause); until.After(w.until) {
+		w.since, w.known, w.until = a.started, a.ended, until
+	}
+}
+
+// asked notes a request that came to the target.
+func (w *watch) asked(a *answer, t *attempt) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a.started.After(w.known) && t.at.Before(w.until) && w.last.Before(w.since) {
+		w.suspect = append(w.suspect, intrusion{t.at, fmt.Sprintf("%s came to %s, which was to be left alone for %s more", a.q, t.target, w.until.Sub(t.at))})
+	}
+}
+
+// settled are the intrusions that nothing excuses: while a steady target has
+// been given up, for the machine was slow, the bad ones may be asked.
+func (w *watch) settled(excuses []time.Time) (out []string) {
+	for _, in := range w.suspect {
+		excused := false
+		for _, at := range excuses {
+			excused = excused || in.at.Sub(at).Abs() < 10*time.Second
+		}
+		if !excused {
+			out = append(out, in.text)
+		}
+	}
+	return out
+}
+
+// The judge has to be able to find fault.
+func TestJudge(t *testing.T) {
+	over := make(chan struct{})
+	close(over)
+	guarded, wild := &setup{guarded: true, targets: []*target{{}}}, &setup{targets: []*target{{}}}
+	tried := func(faults ...*fault) (list []*attempt) {
+		for _, f := range faults {
+			list = append(list, &attempt{target: "x", api: "chat", fault: f, done: over})
+		}
+		return list
+	}
+	ask := func(stream bool, status int, body string) *answer {
+		kind := "application/json"
+		if stream && status == 200 {
+			kind = "text/event-stream"
+		}
+		return &answer{
+			q: &question{api: "chat", stream: stream, keyed: true, trace: "7"}, status: status, body: []byte(body),
+			header: http.Header{"Content-Type": {kind}, "X-Plexus-Model": {"model-of-x"}, "X-Plexus-Attempts": {"1"}, "Retry-After": {"1"}},
+		}
+	}
+	f := func(a *answer, attempts []*attempt, s *setup, want verdict) {
+		t.Helper()
+		got, err := judge(a, attempts, s)
+		require.Equal(t, want, got, "%v", err)
+		require.Equal(t, want == violated, err != nil)
+	}
+	const text, begun = "I am model-of-x and you said 7 and that is all that there is to say today.", "I am model-of-x"
+	whole := func(text string) string {
+		return fmt.Sprintf(`{"id":"1","object":"chat.completion","choices":[{"message":{"content":%q},"finish_reason":"stop"}]}`, text)
+	}
+	chunk := func(text, reason string) string {
+		return fmt.Sprintf(`data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":%q},"finish_reason":%s}]}`+"\n\n", text, reason)
+	}
+	const no = `{"error":{"message":"no","type":"server_error","code":null}}`
+	const done, brokenOff, junk = "data: [DONE]\n\n", "data: " + no + "\n\n", "data: {\"malformed\":[}\n\n"
+	stop := chunk("", `"stop"`)
+	bad, late, junky := quickFaults()[0], lateFaults()[0], lateFaults()[3]
+
+	f(ask(false, 200, whole(text)), tried(good()), guarded, served)
+	f(ask(false, 200, whole("I am another")), tried(good()), guarded, violated)
+	f(ask(false, 200, whole(text)), tried(bad, good()), guarded, violated) // the header says one attempt
+	f(ask(false, 200, whole(text)), tried(good(), good()), guarded, violated)
+	f(ask(false, 200, whole(text)+"{}"), tried(good()), guarded, violated)
+	f(ask(false, 200, whole(text)), tried(bad), guarded, violated)
+	f(ask(false, 502, no), tried(bad), guarded, violated)
+	f(ask(false, 502, no), tried(bad), wild, failed3)
+	f(ask(false, 502, "oh"), tried(bad), wild, violated)
+	f(ask(false, 502, no), tried(good()), wild, violated)
+	f(ask(false, 503, no), nil, wild, shut)
+	f(ask(false, 503, no), nil, guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+done), tried(good()), guarded, served)
+	f(ask(true, 200, chunk(text, "null")+stop), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+done+done), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+stop+done), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+done+"data: {"), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(begun, "null")+brokenOff), tried(late), guarded, broken)
+	f(ask(true, 200, chunk(begun, "null")+brokenOff+done), tried(late), guarded, violated)
+	f(ask(true, 200, chunk(begun, "null")), tried(late), guarded, violated)
+	f(ask(true, 200, chunk("I am another", "null")+brokenOff), tried(late), guarded, violated)
+	f(ask(true, 200, chunk(begun, "null")+junk+stop+done), tried(junky), guarded, garbled)
+	f(ask(true, 200, chunk(text, "null")+junk+stop+done), tried(good()), guarded, violated)
+	f(&answer{q: &question{}, err: http.ErrServerClosed}, nil, guarded, unheard)
+	f(&answer{q: &question{}, err: http.ErrServerClosed}, tried(good()), guarded, violated)
+}
+
+// The watch finds who comes to a target that is known to be bad.
+func TestWatch(t *testing.T) {
+	start := time.Now()
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	f := func(good, began, arrived int, want int) {
+		t.Helper()
+		w := new(watch)
+		w.failed(&answer{started: at(0), ended: at(20)})
+		w.arrived(at(good))
+		w.asked(&answer{started: at(began), q: new(question)}, &attempt{at: at(arrived)})
+		require.Len(t, w.settled(nil), want)
+		require.Empty(t, w.settled([]time.Time{at(0)}))
+	}
+	f(-10, 30, 31, 1)
+	f(-10, 10, 31, 0)   // under way already
+	f(-10, 30, 450, 0)  // the pause is over
+	f(10, 30, 31, 0)    // a success may have ended it
+	f(-10, 450, 451, 0) // a probe
+}
