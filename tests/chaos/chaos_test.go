@@ -159,7 +159,7 @@ func (c *chaos) named(name string) *target {
 // explain tells of a request that went wrong all that it takes to see why.
 func (c *chaos) explain(a *answer, attempts []*attempt, err error) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "seed %d: %s: %v\n  status %d after %s, connection: %v, body: %.600q\n", c.schedule.seed, a.q, err, a.status, a.took, a.err, a.body)
+	fmt.Fprintf(&text, "seed %d: %s: %v\n  status %d after %s, connection: %v, %v, body: %.600q\n", c.schedule.seed, a.q, err, a.status, a.took, a.err, a.header, a.body)
 	for _, t := range attempts {
 		fmt.Fprintf(&text, "  after %s: %s in %s: %s, given up: %t\n", t.at.Sub(a.started), t.target, t.api, t.fault.name, t.gaveUp.Load())
 	}
@@ -231,11 +231,10 @@ func TestChaos(t *testing.T) {
 	stop := make(chan struct{})
 	working := c.load(*clients, stop)
 	c.storm(*length)
-	recovered := time.Now()
 	c.enter(0, true)
-	c.recover(recovered)
 	close(stop)
-	working.Wait()
+	working.Wait() // for what hangs fails only now
+	c.recover(time.Now())
 
 	requireNoLeak(t, base, atRest(c.asker, c.targets, &base))
 	c.report()

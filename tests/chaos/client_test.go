@@ -35,16 +35,16 @@ func (q *question) String() string {
 
 // answer is what a client got.
 type answer struct {
-	q        *question
-	started  time.Time
-	ended    time.Time
-	status   int
-	header   http.Header
-	body     []byte
-	err      error // of the connection
-	left     bool  // the client went away as it meant to
+	q         *question
+	started   time.Time
+	ended     time.Time
+	status    int
+	header    http.Header
+	body      []byte
+	err       error // of the connection
+	left      bool  // the client went away as it meant to
 	impatient bool  // it waited too long for the next byte
-	took     time.Duration
+	took      time.Duration
 }
 
 var apis = []string{"chat", "responses", "messages", "gemini"}

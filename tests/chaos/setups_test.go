@@ -76,7 +76,7 @@ func newSetups() ([]*setup, []*target) {
 			{name: "steady-gemini", speaks: []string{"gemini"}, steady: true},
 		}},
 		{name: "others-first", selector: "latency", guarded: true, targets: []*target{
-			{name: "messages", speaks: []string{"messages"}}, {name: "gemini", speaks: []string{"gemini"}},
+			{name: "says-messages", speaks: []string{"messages"}}, {name: "says-gemini", speaks: []string{"gemini"}},
 			{name: "steady-chat", speaks: []string{"chat"}, steady: true},
 		}},
 		{name: "matched", selector: "performance", extra: "api_match", guarded: true, targets: []*target{

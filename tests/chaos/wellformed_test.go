@@ -196,7 +196,9 @@ func readEvents(api string, body []byte) (reading, error) {
 			out.garbled++
 			continue
 		}
-		if out.ending != endedNever || out.marked {
+		// OpenAI says response.failed after an error event, too.
+		again := api == "responses" && out.ending == endedBroken && ev.name == "response.failed" && events[i-1].name == "error"
+		if (out.ending != endedNever || out.marked) && !again {
 			return out, fmt.Errorf("event %d comes after the end: %s", i, ev.data)
 		}
 		end, err := rules.next(ev, []byte(ev.data), &out)
@@ -275,7 +277,8 @@ func (c *responsesRules) next(ev event, data []byte, out *reading) (ending, erro
 	case "response.output_text.delta":
 		out.text += e.Delta
 	case "response.completed":
-		if e.Response.Status != "completed" || len(e.Response.Output) != 1 || join(e.Response.Output[0].Content) != out.text {
+		if e.Response.Status != "completed" || len(e.Response.Output) != 1 ||
+			out.garbled == 0 && join(e.Response.Output[0].Content) != out.text {
 			return "", errors.New("the response is not what its events were")
 		}
 		return endedWell, nil
