@@ -286,7 +286,9 @@ func (c *chaos) report() {
 	require.NoError(c.t, err)
 	require.Zero(c.t, inFlight, "requests in flight")
 	for name, state := range c.gateway.states(c.t) {
-		require.Equal(c.t, "up", state, name)
+		if state != "up" {
+			c.t.Errorf("seed %d: %s is %s at the end", c.schedule.seed, name, state)
+		}
 	}
 	c.ledger.mu.Lock()
 	defer c.ledger.mu.Unlock()

@@ -137,7 +137,7 @@ func (c *asker) ask(q *question) *answer {
 		out.status, out.header = res.StatusCode, res.Header
 		out.body, err = readAll(res.Body, func(piece []byte) {
 			// Keep-alives keep nobody company for ever.
-			if bytes.Contains(piece, []byte("data:")) {
+			if bytes.Count(piece, []byte("data:")) > bytes.Count(piece, []byte("event: ping")) {
 				silence.Reset(c.silence)
 			}
 		})

@@ -125,7 +125,7 @@ func (t *target) block() string {
 	if t.turns > 0 { // it has to be over when it is the other's turn
 		initial, most = 150*time.Millisecond, 150*time.Millisecond
 	}
-	fmt.Fprintf(&text, "api_key secret-of-%s\ncooldown %s %s\n}\n", t.name, initial, most)
+	fmt.Fprintf(&text, "models %s\napi_key secret-of-%s\ncooldown %s %s\n}\n", t.model(), t.name, initial, most)
 	return text.String()
 }
 
