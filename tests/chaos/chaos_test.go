@@ -40,6 +40,7 @@ type chaos struct {
 	watches  []watch
 	moment   atomic.Pointer[moment]
 	counts   []atomic.Int64 // requests at each target
+	counted  func()         // told of each answer, if anybody wants to know
 
 	mu       sync.Mutex
 	verdicts map[string]map[verdict]int
@@ -115,6 +116,9 @@ func (c *chaos) ask(q *question, s *setup) verdict {
 		v, err := judge(a, attempts, s)
 		c.note(a, attempts, s, v, err)
 		if v != unheard {
+			if c.counted != nil {
+				c.counted()
+			}
 			return v
 		}
 		c.asker.reconnects.Add(1)
@@ -186,16 +190,19 @@ func (c *chaos) load(number int, stop <-chan struct{}) *sync.WaitGroup {
 	return working
 }
 
-// storm plays the schedule for a time.
-func (c *chaos) storm(length time.Duration) {
-	end := time.Now().Add(length)
-	for step := 1; time.Now().Before(end) && !c.hopeless(); step++ {
+// storm plays the schedule from a step on until it is enough, and returns the next
+// step.
+func (c *chaos) storm(step int, enough func() bool) int {
+	for ; !enough() && !c.hopeless(); step++ {
 		p := c.enter(step, false)
 		if p.reload {
 			c.reload(fmt.Sprintf("r%d", step))
 		}
-		time.Sleep(min(p.length, time.Until(end)))
+		for end := time.Now().Add(p.length); !enough() && time.Now().Before(end); {
+			time.Sleep(min(100*time.Millisecond, time.Until(end)))
+		}
 	}
+	return step
 }
 
 func (c *chaos) hopeless() bool {
@@ -230,7 +237,8 @@ func TestChaos(t *testing.T) {
 
 	stop := make(chan struct{})
 	working := c.load(*clients, stop)
-	c.storm(*length)
+	end := time.Now().Add(*length)
+	c.storm(1, func() bool { return time.Now().After(end) })
 	c.enter(0, true)
 	close(stop)
 	working.Wait() // for what hangs fails only now

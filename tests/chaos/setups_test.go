@@ -43,6 +43,8 @@ type target struct {
 	// are not, and everybody is good in between.
 	turns, turn int
 	set         func() []*fault
+	// pause are its pauses, the first and the longest.
+	pause [2]time.Duration
 
 	at *provider
 }
@@ -97,6 +99,10 @@ func newSetups() ([]*setup, []*target) {
 	for _, s := range setups {
 		for _, t := range s.targets {
 			t.number = len(all)
+			t.pause = [2]time.Duration{firstPause, longestPause}
+			if t.turns > 0 { // it has to be over when it is the other's turn
+				t.pause = [2]time.Duration{shortest / 2, shortest / 2}
+			}
 			if t.set == nil {
 				t.set = anyFault
 			}
@@ -121,11 +127,7 @@ func (t *target) block() string {
 		}
 		fmt.Fprintf(&text, "base_url %s %s/%s\n", a, t.at.url, version)
 	}
-	initial, most := firstPause, longestPause
-	if t.turns > 0 { // it has to be over when it is the other's turn
-		initial, most = 150*time.Millisecond, 150*time.Millisecond
-	}
-	fmt.Fprintf(&text, "models %s\napi_key secret-of-%s\ncooldown %s %s\n}\n", t.model(), t.name, initial, most)
+	fmt.Fprintf(&text, "models %s\napi_key secret-of-%s\ncooldown %s %s\n}\n", t.model(), t.name, t.pause[0], t.pause[1])
 	return text.String()
 }
 
