@@ -20,7 +20,7 @@ var rotations = caddy.NewUsagePool()
 // targetState is what is learnt of one target: a provider's model.
 type targetState struct {
 	breaker
-	explored atomic.Int64 // Unix time in nanoseconds of the latest exploration
+	explored atomic.Int64 // the stamp of the latest exploration
 	unpriced atomic.Bool  // whether it has been said that a cost is not known
 
 	mu           sync.Mutex
@@ -73,8 +73,8 @@ func (s *targetState) observeOutputRate(tokensPerSecond float64, now time.Time) 
 // explore asks for the leave to send a request to a target of which nothing is
 // known. One a second gets it: enough to learn, too few to hurt.
 func (s *targetState) explore(now time.Time) bool {
-	last := s.explored.Load()
-	return now.UnixNano()-last >= int64(time.Second) && s.explored.CompareAndSwap(last, now.UnixNano())
+	last, at := s.explored.Load(), stamp(now)
+	return at-last >= int64(time.Second) && s.explored.CompareAndSwap(last, at)
 }
 
 // Rotation is where a model's round robin stands.
