@@ -74,8 +74,10 @@ func (c *asker) trace() string { return fmt.Sprintf("%016x%016x", c.seed|1<<63, 
 // draw makes up a question.
 func draw(chance *rand.Rand, model string) *question {
 	q := &question{api: apis[chance.IntN(len(apis))], stream: chance.IntN(2) == 0, model: model, keyed: chance.IntN(50) != 0}
-	if chance.IntN(15) == 0 {
-		q.leaves = 1 + time.Duration(chance.Int64N(int64(60*time.Millisecond)))
+	if chance.IntN(8) == 0 {
+		// Soon, to meet what is quick, or after a while, to meet what hangs.
+		most := []time.Duration{10 * time.Millisecond, 500 * time.Millisecond}[chance.IntN(2)]
+		q.leaves = 1 + time.Duration(chance.Int64N(int64(most)))
 	}
 	return q
 }

@@ -46,13 +46,6 @@ func startGateway(t *testing.T, body string) *gateway {
 	return g
 }
 
-// quiet keeps the log of a provider, which has the logger of its birth, out of the
-// test's.
-func quiet(t *testing.T) {
-	t.Helper()
-	require.NoError(t, caddy.Load([]byte(`{"admin":{"disabled":true,"config":{"persist":false}},"logging":{"logs":{"default":{"writer":{"output":"discard"}}}}}`), true))
-}
-
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

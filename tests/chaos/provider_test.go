@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -75,12 +76,28 @@ func (l *ledger) take(trace string) []*attempt {
 	return page
 }
 
+// close drops what came for clients that had left, once the providers are through
+// with it, and returns what they are not.
+func (l *ledger) close() (busy []*attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for trace, page := range l.pages {
+		for _, a := range page {
+			if !a.over() {
+				busy = append(busy, a)
+			}
+		}
+		delete(l.pages, trace)
+	}
+	return busy
+}
+
 func newProvider(t *testing.T, name string, l *ledger, script func(*http.Request) *fault) *provider {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	p := &provider{handler: &mock.Mock{Record: new(false), APIKey: "secret-of-" + name}, script: script, ledger: l, target: name}
 	p.handler.Text = said
-	require.NoError(t, p.handler.Provision(ctx))
+	require.NoError(t, silently(func() error { return p.handler.Provision(ctx) }))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p.url = "http://" + listener.Addr().String()
@@ -91,6 +108,19 @@ func newProvider(t *testing.T, name string, l *ledger, script func(*http.Request
 		cancel()
 	})
 	return p
+}
+
+// silently provisions a module outside of a Caddy, whose logger would fill the
+// test's output: Caddy gives it one that writes to stderr.
+func silently(provision func() error) error {
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	usual := os.Stderr
+	os.Stderr = nowhere
+	defer func() { os.Stderr = usual }()
+	return provision()
 }
 
 // ServeHTTP implements http.Handler.

@@ -33,6 +33,7 @@ func TestSoak(t *testing.T) {
 		c.enter(0, true)
 		close(stop)
 		working.Wait()
+		c.requireIdle()
 		if round == 0 {
 			first = atRest(c.asker, c.targets, nil)
 			last = first

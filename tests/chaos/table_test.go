@@ -74,7 +74,6 @@ type entry struct {
 }
 
 func newPair(t *testing.T, m *misery) *pair {
-	quiet(t)
 	p := &pair{misery: m, ledger: &ledger{pages: map[string][]*attempt{}}}
 	healthy := &fault{name: "good", mock: `{"latency":"20ms"}`}
 	failing := &fault{name: "reset", mock: m.mock, whole: fails, stream: fails, slow: m.slow}
