@@ -44,10 +44,12 @@ func measure() resources {
 	return resources{memory.HeapAlloc, runtime.NumGoroutine(), len(open)}
 }
 
-// atRest closes the connections that idle, and measures once what is under way
-// has ended, or has not within a while.
+// atRest closes the connections that idle, and measures once what is under way has
+// ended, or has not within a while: when it is as it was at the beginning, which
+// is when nothing has changed for a second.
 func atRest(a *asker, targets []*target, base *resources) resources {
 	var now resources
+	quiet := 0
 	for range 100 {
 		a.client.CloseIdleConnections()
 		for _, t := range targets {
@@ -55,7 +57,11 @@ func atRest(a *asker, targets []*target, base *resources) resources {
 		}
 		time.Sleep(100 * time.Millisecond)
 		before := now
-		if now = measure(); base != nil && now.within(*base) || base == nil && now.goroutines == before.goroutines && now.descriptors == before.descriptors {
+		now = measure()
+		if quiet++; now.goroutines != before.goroutines || now.descriptors != before.descriptors {
+			quiet = 0
+		}
+		if base != nil && now.within(*base) || base == nil && quiet == 10 {
 			break
 		}
 	}

@@ -74,15 +74,18 @@ func newSetups() ([]*setup, []*target) {
 			{name: "first"}, {name: "last", steady: true},
 		}},
 		{name: "openai-first", selector: "round_robin", guarded: true, targets: []*target{
-			{name: "chats", speaks: []string{"chat"}}, {name: "responds", speaks: []string{"responses"}},
+			{name: "chats", speaks: []string{"chat"}},
+			{name: "responds", speaks: []string{"responses"}},
 			{name: "steady-gemini", speaks: []string{"gemini"}, steady: true},
 		}},
 		{name: "others-first", selector: "latency", guarded: true, targets: []*target{
-			{name: "says-messages", speaks: []string{"messages"}}, {name: "says-gemini", speaks: []string{"gemini"}},
+			{name: "says-messages", speaks: []string{"messages"}},
+			{name: "says-gemini", speaks: []string{"gemini"}},
 			{name: "steady-chat", speaks: []string{"chat"}, steady: true},
 		}},
 		{name: "matched", selector: "performance", extra: "api_match", guarded: true, targets: []*target{
-			{name: "half", speaks: []string{"chat", "messages"}}, {name: "other-half", speaks: []string{"responses", "gemini"}},
+			{name: "half", speaks: []string{"chat", "messages"}},
+			{name: "other-half", speaks: []string{"responses", "gemini"}},
 			{name: "steady-too", steady: true},
 		}},
 		// One is healthy at each moment, but never the same for long.
