@@ -40,7 +40,8 @@ type chaos struct {
 	watches  []watch
 	moment   atomic.Pointer[moment]
 	counts   []atomic.Int64 // requests at each target
-	counted  func()         // told of each answer, if anybody wants to know
+	reloads  int
+	counted  func() // told of each answer, if anybody wants to know
 
 	mu       sync.Mutex
 	verdicts map[string]map[verdict]int
@@ -212,6 +213,7 @@ func (c *chaos) hopeless() bool {
 
 // reload loads a configuration with another alias, which is there at once.
 func (c *chaos) reload(alias string) {
+	c.reloads++
 	if err := c.gateway.load(c.config(alias)); err != nil {
 		c.mu.Lock()
 		c.wrong = append(c.wrong, fmt.Sprintf("reloading: %v", err))
@@ -312,6 +314,8 @@ func (c *chaos) report() {
 			c.t.Errorf("seed %d: %s is %s at the end", c.schedule.seed, name, state)
 		}
 	}
+	// Each client has a connection to lose by a reload, and one in the making.
+	require.LessOrEqual(c.t, int(c.asker.reconnects.Load()), 2**clients*(c.reloads+1), "connections broke before the gateway had the request")
 	total, slow := 0, len(c.slow)
 	for _, verdicts := range c.verdicts {
 		for _, n := range verdicts {
