@@ -2,7 +2,7 @@
 # plugins. .ci/run does all of it.
 export GOFLAGS := -tags=nobadger,nomysql,nopgx
 
-.PHONY: build run test race lint fuzz sdk xcaddy
+.PHONY: build run test race lint fuzz sdk chaos xcaddy
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-w -s' -o caddy ./cmd/caddy
@@ -30,6 +30,10 @@ fuzz:
 # The official SDKs for Go and Node as clients.
 sdk:
 	tests/sdk/run
+
+# Providers that misbehave by a schedule, for ten minutes.
+chaos:
+	go test -v -run TestChaos -timeout 0 ./tests/chaos -args -chaos.for 10m
 
 # As users build it. The explicit version in --with is what lets a checkout
 # stand for a module that is not published.

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -503,4 +505,34 @@ func TestAnotherCredentialStartsClean(t *testing.T) {
 	require.NotSame(t, before.lanes[0].state, after.lanes[0].state)
 	require.NotSame(t, before.lanes[0].credential.state, after.lanes[0].credential.state)
 	require.Same(t, before.state, after.state)
+}
+
+// A provider that resets every connection was sent a request once for each
+// connection that idled, as net/http takes them for stale one after the other.
+func TestResetIsRepeatedOnce(t *testing.T) {
+	const idle = 8
+	var resets atomic.Bool
+	var arrived sync.WaitGroup
+	arrived.Add(idle)
+	first := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if resets.Load() {
+			breaksOff(w, r)
+		}
+		arrived.Done()
+		arrived.Wait()
+		says(200, chatAnswer)(w, r)
+	})
+	second := newProvider(t, says(200, chatAnswer))
+	_, url := inOrder(t, "", first.URL, second.URL)
+	var opening sync.WaitGroup
+	for range idle {
+		opening.Go(func() { _ = askOnce(url+"/v1/chat/completions", askFast, "Hi") })
+	}
+	opening.Wait()
+	require.Equal(t, idle, first.count())
+	resets.Store(true)
+	got := post(t, url+"/v1/chat/completions", askFast)
+	require.Equal(t, 200, got.status)
+	require.Equal(t, "p2", got.header.Get("X-Plexus-Provider"))
+	require.LessOrEqual(t, first.count()-idle, sendings)
 }

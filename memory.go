@@ -163,7 +163,11 @@ func (b *breaker) restore(s *savedBreaker, longest time.Duration, now time.Time)
 		return
 	}
 	b.failures, b.told, b.late, b.reason = s.Failures, s.Told, s.Late, s.Reason
-	b.failedAt = min(stamp(s.FailedAt), stamp(now))
+	b.failedAt = min(savedStamp(s.FailedAt, now), stamp(now))
 	b.fails.Store(s.Fails)
-	b.until.Store(min(stamp(s.Until), stamp(now.Add(longest))))
+	b.until.Store(min(savedStamp(s.Until, now), stamp(now.Add(longest))))
 }
+
+// savedStamp is the stamp of a time that was saved. It is taken from now by the
+// clock on the wall, which may have been set since the process began.
+func savedStamp(t, now time.Time) int64 { return stamp(now) + int64(t.Sub(now.Round(0))) }

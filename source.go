@@ -3,6 +3,7 @@ package plexus
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http/httptrace"
 	"slices"
@@ -21,6 +22,14 @@ type source struct {
 
 var errDropped = errors.New("the body has been given up")
 
+// sendings is how often a body is sent in one attempt: net/http repeats a request
+// on the next idle connection when one breaks without an answer. Once makes up for
+// a connection that was closed while it idled; a provider that resets whatever it
+// gets would be sent the request on every connection that there is.
+const sendings = 2
+
+var errSentTwice = fmt.Errorf("the connection broke for a second time: %w", io.ErrUnexpectedEOF)
+
 func (p pieces) source() *source {
 	if p.size() <= copied {
 		p = pieces{slices.Concat(p...)}
@@ -33,7 +42,9 @@ func (p pieces) source() *source {
 func (s *source) open() (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.opened++
+	if s.opened++; s.opened > sendings {
+		return nil, errSentTwice
+	}
 	switch len(s.pieces) {
 	case 0:
 		return nil, errDropped

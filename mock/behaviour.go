@@ -88,6 +88,7 @@ type Behaviour struct {
 	//   - `malformed`: a body, or in place of one delta an event, of broken JSON
 	//   - `empty`: status 200 with an empty body
 	//   - `html`: an HTML page with the given `status`
+	//   - `drip`: the answer's body leaves byte by byte, one each `drip`
 	//   - `none`: no fault
 	//
 	// An answer that is not a stream has no deltas: `hang_after` sends its
@@ -112,6 +113,9 @@ type Behaviour struct {
 
 	// The number of content deltas before a fault within a stream. Default: `0`.
 	After int `json:"after,omitempty"`
+
+	// The time between two bytes of the fault `drip`. Default: `100ms`.
+	Drip caddy.Duration `json:"drip,omitempty"`
 
 	// The share of requests, 0 to 1, that the fault hits. Default: `1`.
 	FaultShare *float64 `json:"fault_share,omitempty"`
@@ -333,6 +337,9 @@ func (b *Behaviour) normalise() {
 	if b.ParallelCalls == 0 {
 		b.ParallelCalls = 1
 	}
+	if b.Drip == 0 {
+		b.Drip = caddy.Duration(100 * time.Millisecond)
+	}
 	if b.Fault == "" && b.Status != 0 {
 		b.Fault = faultStatus
 	}
@@ -344,7 +351,7 @@ const maxTokens = 1_000_000
 // check refuses values without a meaning.
 func (b *Behaviour) check() error {
 	switch {
-	case b.Latency < 0, b.FirstContent < 0, b.Pause < 0, b.KeepAlive < 0:
+	case b.Latency < 0, b.FirstContent < 0, b.Pause < 0, b.Drip < 0, b.KeepAlive < 0:
 		return errors.New("durations must not be negative")
 	case b.Rate < 0, b.PauseAfter < 0, b.After < 0, b.FaultFirst < 0, b.CachedTokens < 0:
 		return errors.New("rate, pause_after, after, fault_first and cached_tokens must not be negative")

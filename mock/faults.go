@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -25,12 +26,13 @@ const (
 	faultMalformed  = "malformed"
 	faultEmpty      = "empty"
 	faultHTML       = "html"
+	faultDrip       = "drip"
 )
 
 func faultNames() []string {
 	return []string{
 		faultStatus, faultReset, faultHang, faultHangAfter, faultErrorEvent, faultErrorBody,
-		faultCut, faultEnd, faultMalformed, faultEmpty, faultHTML, faultNone,
+		faultCut, faultEnd, faultMalformed, faultEmpty, faultHTML, faultDrip, faultNone,
 	}
 }
 
@@ -112,8 +114,32 @@ func (x *exchange) failEarly(streaming bool) (done bool, err error) {
 		return true, x.send(mediaType, http.StatusOK, nil)
 	case faultHTML:
 		return true, x.failHTML()
+	case faultDrip:
+		x.w = &dripper{ResponseWriter: x.w, x: x}
 	}
 	return false, nil
+}
+
+// dripper lets a body leave byte by byte, as a slow loris or a dying line does.
+type dripper struct {
+	http.ResponseWriter
+	x *exchange
+}
+
+// Write implements http.ResponseWriter.
+func (d *dripper) Write(body []byte) (int, error) {
+	for i := range body {
+		if _, err := d.ResponseWriter.Write(body[i : i+1]); err != nil {
+			return i, err
+		}
+		if err := d.x.out.Flush(); err != nil {
+			return i, err
+		}
+		if err := d.x.sleep(time.Duration(d.x.opts.Drip)); err != nil {
+			return i, err
+		}
+	}
+	return len(body), nil
 }
 
 // failHTML answers as a proxy or load balancer in front of a provider does.
@@ -177,3 +203,6 @@ func (x *exchange) reset() {
 		x.mock.logger.Debug("could not reset a connection", zap.Error(err))
 	}
 }
+
+// Interface guards
+var _ http.ResponseWriter = (*dripper)(nil)

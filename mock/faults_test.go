@@ -291,3 +291,30 @@ func TestFaultShare(t *testing.T) {
 	failed, _ = run(`{"status":500,"fault_share":1,"fault_first":10}`)
 	require.Equal(t, 10, failed)
 }
+
+// A slow loris is slow, not broken: all of the answer comes, a byte at a time.
+func TestDrip(t *testing.T) {
+	for _, g := range generators() {
+		url := serve(t, `{"tokens": 5}`).URL
+		got := post(t, url+g.path, g.body, optionsHeader, `{"fault":"drip","drip":"1us"}`)
+		require.NoError(t, got.err)
+		require.True(t, json.Valid([]byte(got.body)))
+		got = post(t, url+g.streamPath, g.streamBody, optionsHeader, `{"fault":"drip","drip":"1us"}`)
+		require.NoError(t, got.err)
+		require.Equal(t, 5, words(got.body))
+		require.Contains(t, got.body, g.terminal)
+
+		ctx, leave := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+g.path, strings.NewReader(g.body))
+		require.NoError(t, err)
+		req.Header.Set(optionsHeader, `{"fault":"drip","drip":"1h"}`)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		first := make([]byte, 100)
+		n, err := res.Body.Read(first)
+		require.NoError(t, err)
+		require.Equal(t, "{", string(first[:n]))
+		leave()
+		require.NoError(t, res.Body.Close())
+	}
+}

@@ -1,0 +1,126 @@
+package chaos
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/metrics"
+	"github.com/caddyserver/certmagic"
+	"github.com/stretchr/testify/require"
+
+	_ "github.com/caddy-plexus/plexus"
+)
+
+// gateway is a Caddy in this process, of which there is one.
+type gateway struct {
+	url, admin string
+	client     *http.Client
+}
+
+// startGateway runs a gateway with the body of a Caddyfile's option plexus, until
+// the test ends.
+func startGateway(t *testing.T, body string) *gateway {
+	t.Helper()
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	usual := caddy.DefaultStorage
+	caddy.DefaultStorage = &certmagic.FileStorage{Path: t.TempDir()}
+	t.Cleanup(func() { caddy.DefaultStorage = usual })
+	g := &gateway{
+		url: "http://" + freeAddress(t), admin: freeAddress(t),
+		// The admin API moves with every reload, and its connections with it.
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+	}
+	require.NoError(t, g.load(body))
+	t.Cleanup(func() { require.NoError(t, caddy.Stop()) })
+	return g
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// load replaces the configuration.
+func (g *gateway) load(body string) error {
+	source := fmt.Sprintf(`{
+	admin %s
+	persist_config off
+	log {
+		output discard
+	}
+	plexus {
+%s
+		key chaos %s
+		failover {
+			attempts 3
+			first_content %s
+			answer %s
+		}
+	}
+}
+%s {
+	plexus
+}
+`, g.admin, body, clientKey, firstContent, wholeAnswer, g.url)
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source), nil)
+	if err != nil {
+		return fmt.Errorf("adapting: %w", err)
+	}
+	return caddy.Load(config, true)
+}
+
+func (g *gateway) get(path string) (string, error) {
+	res, err := g.client.Get("http://" + g.admin + path)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", res.StatusCode, body)
+	}
+	return string(body), err
+}
+
+// states tells how the targets are, by provider.
+func (g *gateway) states(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := g.get("/plexus/targets")
+	require.NoError(t, err)
+	var list []struct{ Provider, State string }
+	require.NoError(t, json.Unmarshal([]byte(text), &list))
+	out := map[string]string{}
+	for _, one := range list {
+		out[one.Provider] = one.State
+	}
+	return out
+}
+
+// inFlight is how many requests the gateway believes to be under way.
+func (g *gateway) inFlight() (int, error) {
+	text, err := g.get("/metrics")
+	if err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		if value, found := strings.CutPrefix(lines.Text(), "caddy_plexus_requests_in_flight "); found {
+			return strconv.Atoi(value)
+		}
+	}
+	return 0, fmt.Errorf("no metric of the requests in flight")
+}

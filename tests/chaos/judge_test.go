@@ -1,0 +1,221 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// verdict is what an answer was, given what the providers did.
+type verdict string
+
+const (
+	served    verdict = "served"
+	failedAll verdict = "failed"        // every target that was asked failed
+	shut      verdict = "cooling down"  // no target was asked, for all are left alone
+	turned    verdict = "refused"       // by the provider, for the request's sake
+	unkeyed   verdict = "without a key" // by the gateway
+	broken    verdict = "broken off"    // amid the stream, as scheduled
+	garbled   verdict = "garbled"       // one event amid the stream, as scheduled
+	stalled   verdict = "given up"      // by the client, for the stream stood still as scheduled
+	gone      verdict = "left"          // the client had left
+	unheard   verdict = "not received"  // the connection broke before the gateway had it
+	excused   verdict = "excused"       // it fell between two turns, or the machine is too slow
+	violated  verdict = "VIOLATED"
+)
+
+// errNotServed is a client-visible failure where none may be.
+var errNotServed = errors.New("a client saw a failure although a target is healthy")
+
+// judge says what an answer was, or what is wrong with it: the providers' account
+// of the attempts decides what it has to be.
+func judge(a *answer, attempts []*attempt, s *setup) (verdict, error) {
+	switch cut := a.err != nil; {
+	case cut && a.left:
+		return gone, nil
+	case cut && a.header == nil && len(attempts) == 0 && !a.impatient:
+		return unheard, nil
+	case cut && a.header == nil:
+		return violated, fmt.Errorf("it was not answered: %w", a.err)
+	}
+	got, err := read(a.q.api, a.q.stream, a.status, a.header, a.body)
+	switch {
+	case err != nil:
+		return violated, fmt.Errorf("not well-formed: %w", err)
+	case !a.q.keyed:
+		if a.status != http.StatusUnauthorized || len(attempts) > 0 {
+			return violated, fmt.Errorf("status %d and %d attempts without a key", a.status, len(attempts))
+		}
+		return unkeyed, nil
+	case len(attempts) == 0:
+		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+			return violated, fmt.Errorf("no target was asked, and the status is %d", a.status)
+		}
+		if s.guarded {
+			return violated, errNotServed
+		}
+		return shut, nil
+	}
+	if least, _ := counted(attempts); least > 3 {
+		return violated, fmt.Errorf("%d attempts", least)
+	}
+	for _, earlier := range attempts[:len(attempts)-1] {
+		if earlier.effect(a.q) != fails {
+			return violated, fmt.Errorf("another target was asked although %s did not fail", earlier.target)
+		}
+	}
+	return judgeLast(a, got, attempts, s)
+}
+
+// effect is what became of an attempt: a good one that the gateway gave up failed
+// for it.
+func (a *attempt) effect(q *question) effect {
+	e := a.fault.effectOn(q.stream)
+	if e != fails && a.over() && a.gaveUp.Load() {
+		return fails
+	}
+	return e
+}
+
+// counted is how many attempts of the gateway's it takes for what the providers
+// got, at least and at most: a request whose connection breaks without a word may
+// be sent once more in the same attempt, for the connection may have been stale.
+func counted(attempts []*attempt) (least, most int) {
+	run := 0
+	for i, a := range attempts {
+		if run++; i+1 < len(attempts) && attempts[i+1].target == a.target && a.fault.name == "reset" {
+			continue
+		}
+		least += (run + 1) / 2
+		most += run
+		run = 0
+	}
+	return least, most
+}
+
+// countedAs tells whether the gateway's own count can be true.
+func countedAs(a *answer, attempts []*attempt) bool {
+	count, err := strconv.Atoi(a.header.Get("X-Plexus-Attempts"))
+	least, most := counted(attempts)
+	return err == nil && least <= count && count <= most
+}
+
+// judgeLast compares an answer with what the last attempt has to have led to.
+func judgeLast(a *answer, got reading, attempts []*attempt, s *setup) (verdict, error) {
+	last := attempts[len(attempts)-1]
+	whole := strings.NewReplacer("{model}", "model-of-"+last.target, "{prompt}", a.q.trace).Replace(said)
+	prefix := strings.HasPrefix(whole, got.text) && got.text != "" && got.text != whole
+	relayed := last.api == a.q.api
+	wrong := func(format string, args ...any) (verdict, error) { return violated, fmt.Errorf(format, args...) }
+	switch e := last.fault.effectOn(a.q.stream); {
+	case e == serves && got.ending == endedWell:
+		switch {
+		case got.text != whole:
+			return wrong("the text is %q", got.text)
+		case got.garbled > 0 || a.err != nil:
+			return wrong("%d garbled events, %w", got.garbled, a.err)
+		case a.q.stream && a.q.api == "chat" && !got.marked && !(relayed && last.fault.unended):
+			return wrong("no [DONE]")
+		case a.header.Get("X-Plexus-Model") != "model-of-"+last.target, !countedAs(a, attempts):
+			return wrong("the header tells of another target, or another number of attempts")
+		}
+		return served, nil
+	case last.effect(a.q) == fails && got.ending == endedError:
+		// A good one that was given up is the machine's fault, which the report
+		// has an eye on.
+		if s.guarded && (crossed(attempts, s) || e == serves) {
+			return excused, nil
+		}
+		if s.guarded {
+			return violated, errNotServed
+		}
+		return failedAll, nil
+	case e == refuses && got.ending == endedError && (a.status == 400 || a.status == 413):
+		return turned, nil
+	case (e == breaks || e == garbles && !relayed) && got.ending == endedBroken && prefix && got.garbled == 0 && a.err == nil:
+		return broken, nil
+	case e == garbles && relayed && got.ending == endedWell && got.garbled == 1 && a.err == nil:
+		return garbled, nil
+	case e == stalls && got.ending == endedNever && prefix && a.impatient:
+		return stalled, nil
+	}
+	return wrong("it does not go with the last attempt: %s, status %d, text %q, %d garbled", got.ending, a.status, got.text, got.garbled)
+}
+
+// crossed tells whether a request met the bad turns of two targets, which lie a
+// calm step apart: the machine held it up for that long.
+func crossed(attempts []*attempt, s *setup) bool {
+	return s.targets[0].turns > 0 && attempts[len(attempts)-1].at.Sub(attempts[0].at) >= shortest
+}
+
+// The judge has to be able to find fault.
+func TestJudge(t *testing.T) {
+	over := make(chan struct{})
+	close(over)
+	guarded, wild := &setup{guarded: true, targets: []*target{{}}}, &setup{targets: []*target{{}}}
+	tried := func(faults ...*fault) (list []*attempt) {
+		for _, f := range faults {
+			list = append(list, &attempt{target: "x", api: "chat", fault: f, done: over})
+		}
+		return list
+	}
+	ask := func(stream bool, status int, body string) *answer {
+		kind := "application/json"
+		if stream && status == 200 {
+			kind = "text/event-stream"
+		}
+		return &answer{
+			q: &question{api: "chat", stream: stream, keyed: true, trace: "7"}, status: status, body: []byte(body),
+			header: http.Header{"Content-Type": {kind}, "X-Plexus-Model": {"model-of-x"}, "X-Plexus-Attempts": {"1"}, "Retry-After": {"1"}},
+		}
+	}
+	f := func(a *answer, attempts []*attempt, s *setup, want verdict) {
+		t.Helper()
+		got, err := judge(a, attempts, s)
+		require.Equal(t, want, got, "%v", err)
+		require.Equal(t, want == violated, err != nil)
+	}
+	const text, begun = "I am model-of-x and you said 7 and that is all that there is to say today.", "I am model-of-x"
+	whole := func(text string) string {
+		return fmt.Sprintf(`{"id":"1","object":"chat.completion","choices":[{"message":{"content":%q},"finish_reason":"stop"}]}`, text)
+	}
+	chunk := func(text, reason string) string {
+		return fmt.Sprintf(`data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":%q},"finish_reason":%s}]}`+"\n\n", text, reason)
+	}
+	const no = `{"error":{"message":"no","type":"server_error","code":null}}`
+	const done, brokenOff, junk = "data: [DONE]\n\n", "data: " + no + "\n\n", "data: {\"malformed\":[}\n\n"
+	stop := chunk("", `"stop"`)
+	bad, late, junky := quickFaults()[0], lateFaults()[0], lateFaults()[3]
+
+	f(ask(false, 200, whole(text)), tried(good()), guarded, served)
+	f(ask(false, 200, whole("I am another")), tried(good()), guarded, violated)
+	f(ask(false, 200, whole(text)), tried(bad, good()), guarded, violated) // the header says one attempt
+	f(ask(false, 200, whole(text)), tried(good(), good()), guarded, violated)
+	f(ask(false, 200, whole(text)+"{}"), tried(good()), guarded, violated)
+	f(ask(false, 200, whole(text)), tried(bad), guarded, violated)
+	f(ask(false, 502, no), tried(bad), guarded, violated)
+	f(ask(false, 502, no), tried(bad), wild, failedAll)
+	f(ask(false, 502, "oh"), tried(bad), wild, violated)
+	f(ask(false, 502, no), tried(good()), wild, violated)
+	f(ask(false, 503, no), nil, wild, shut)
+	f(ask(false, 503, no), nil, guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+done), tried(good()), guarded, served)
+	f(ask(true, 200, chunk(text, "null")+stop), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+done+done), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+stop+done), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(text, "null")+stop+done+"data: {"), tried(good()), guarded, violated)
+	f(ask(true, 200, chunk(begun, "null")+brokenOff), tried(late), guarded, broken)
+	f(ask(true, 200, chunk(begun, "null")+brokenOff+done), tried(late), guarded, violated)
+	f(ask(true, 200, chunk(begun, "null")), tried(late), guarded, violated)
+	f(ask(true, 200, chunk("I am another", "null")+brokenOff), tried(late), guarded, violated)
+	f(ask(true, 200, chunk(begun, "null")+junk+stop+done), tried(junky), guarded, garbled)
+	f(ask(true, 200, chunk(text, "null")+junk+stop+done), tried(good()), guarded, violated)
+	f(&answer{q: &question{}, err: http.ErrServerClosed}, nil, guarded, unheard)
+	f(&answer{q: &question{}, err: http.ErrServerClosed}, tried(good()), guarded, violated)
+}
