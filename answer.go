@@ -125,6 +125,10 @@ func (a *answer) commit() error {
 	header := x.w.Header()
 	copyAnswerHeader(header, a.res.Header)
 	x.nameTarget(header)
+	a.flight.answered(now)
+	if a.tells() {
+		a.recent().add(a.content, now)
+	}
 	x.gateway.answered(a.attempt)
 	return nil
 }
@@ -220,13 +224,15 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			zap.Int("attempt", a.number), zap.String("verdict", verdict), zap.Error(cause))
 	}
 	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
+	if x.op.verb != verbCount {
+		t.state.observeUsage(x.usage, now)
+	}
 	switch verdict {
 	case verdictServed:
 		x.gateway.succeeded(a.attempt)
-		if x.op.verb == verbCount || x.op.verb == verbEmbed {
-			return // tells nothing of how fast the target answers questions
+		if !a.tells() {
+			return
 		}
-		a.observeFirstContent(a.content, now)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)

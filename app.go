@@ -17,9 +17,10 @@ func init() {
 //
 // It emits the events `plexus.target_down` and `plexus.target_up` when a target
 // is left alone after failures, and when it is back. Their data are `provider`;
-// `model`, which is `_all` where the provider's credential is at fault;
-// `credential`, the number of the one that is left alone, where the provider has
-// several; `reason`; and `until`, the end of the first pause.
+// `model`, which is `_all` where the provider's credential is at fault or its
+// health checks fail; `credential`, the number of the one that is left alone,
+// where the provider has several; `reason`; and `until`, the end of the first
+// pause, or when the next check has been made.
 type App struct {
 	Gateway
 
@@ -57,11 +58,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Start implements caddy.App. Beside the requests it remembers which targets are
-// cooling down, for when the process starts again.
+// Start implements caddy.App. Beside the requests it checks the health of
+// providers, and remembers which targets are cooling down, for when the process
+// starts again.
 func (a *App) Start() error {
 	a.memory.load(a.gateways, a.now())
 	running.add(a)
+	for _, g := range a.gateways {
+		g.startChecks()
+	}
 	a.stop, a.stopped = make(chan struct{}), make(chan struct{})
 	go a.remember()
 	return nil
@@ -85,6 +90,9 @@ func (a *App) remember() {
 // Stop implements caddy.App. Streams of this configuration go on to their end;
 // Caddy's grace_period bounds them when the process exits.
 func (a *App) Stop() error {
+	for _, g := range a.gateways {
+		g.endChecks()
+	}
 	close(a.stop)
 	<-a.stopped
 	if running.remove(a) {

@@ -24,6 +24,7 @@ type attempt struct {
 	second   bool // it runs beside a first one
 
 	began  time.Time
+	flight flight
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	clock  *time.Timer // runs until the first content
@@ -71,11 +72,13 @@ func (a *attempt) ask(req *http.Request) *failure {
 // start sets the clocks. What it returns ends the attempt.
 func (a *attempt) start(limit time.Duration) (end func()) {
 	a.began = a.x.gateway.now()
+	a.flight = a.target.state.begin(a.x.req.stream, a.tells(), a.began)
 	a.ctx, a.cancel = context.WithCancelCause(a.x.r.Context())
 	a.clock = time.AfterFunc(limit, func() { a.cancel(errFirstContent) })
 	return func() {
 		a.clock.Stop()
 		a.cancel(nil)
+		a.flight.end()
 	}
 }
 
@@ -120,7 +123,7 @@ func (a *attempt) newRequest() *http.Request {
 		ContentLength: size,
 	}).WithContext(a.sent.trace(ctx))
 	if p.HeaderUp != nil {
-		a.x.headerUp(p.HeaderUp, req)
+		headerUp(p.HeaderUp, req, replacerOf(a.x.r))
 	}
 	return req
 }
@@ -135,11 +138,9 @@ func (a *attempt) recent() *recent {
 	return a.target.state.latest[form].Load()
 }
 
-// observeFirstContent notes how long the first content took.
-func (a *attempt) observeFirstContent(took time.Duration, now time.Time) {
-	a.target.state.observeFirstContent(took, now)
-	a.recent().add(took, now)
-}
+// tells tells whether the attempt says anything of how fast the target answers
+// questions.
+func (a *attempt) tells() bool { return a.x.op.verb != verbCount && a.x.op.verb != verbEmbed }
 
 // failed completes what is known of an attempt that came to nothing. The cause
 // goes to the log alone: it may name the provider's host.

@@ -146,6 +146,20 @@ func (b *breaker) succeeded(c *Cooldown, began int64) (up bool) {
 	return up
 }
 
+// share is the share of the latest attempts that did not fail. Those that have not
+// been made yet count as good ones, and failures of long ago not at all.
+func (b *breaker) share(c *Cooldown, now int64) float64 {
+	if b.fails.Load() == 0 {
+		return 1
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now-b.failedAt > int64(staleAfter) {
+		return 1
+	}
+	return 1 - float64(c.failed(b.fails.Load()))/float64(c.LastStanding.Of)
+}
+
 // clear forgets everything. It tells whether a pause ends with it.
 func (b *breaker) clear() (up bool) {
 	b.mu.Lock()

@@ -26,8 +26,8 @@ import (
 //	    auth         bearer|<header>
 //	    base_url     [<api>] <url>          # may repeat
 //	    models       <names...> {
-//	        # USD per million tokens
-//	        <name> [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]] {
+//	        # tokens, and USD per million tokens
+//	        <name> [context <tokens>] [price <input> <output> [cache_read <price>] [cache_write <price>] [cache_write_1h <price>]] {
 //	            max_concurrency <number>
 //	        }
 //	    }
@@ -44,6 +44,11 @@ import (
 //	    cooldown     [<initial> [<max>]] {
 //	        failures      <number>
 //	        last_standing <share> [<attempts>] # 90% 10
+//	    }
+//	    health_check [models|tcp] {
+//	        interval <duration>
+//	        timeout  <duration>
+//	        fails    <number>
 //	    }
 //	    stream       always|never
 //	    no_stream_usage
@@ -76,6 +81,7 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 		"extra_body":        p.parseExtraBody,
 		"transport":         func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
 		"cooldown":          p.parseCooldown,
+		"health_check":      p.parseHealthCheck,
 		"stream":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
 		"max_concurrency":   func(d *caddyfile.Dispenser) error { return parseCount(d, &p.MaxConcurrency) },
 		"rpm":               func(d *caddyfile.Dispenser) error { return parseCount(d, &p.RPM) },
@@ -144,14 +150,8 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 	listed := len(args)
 	for nesting := d.Nesting(); d.NextBlock(nesting); listed++ {
 		m := ProviderModel{Name: d.Val()}
-		if d.NextArg() {
-			if d.Val() != "price" {
-				return d.Errf("unrecognized option %q of a model (allowed here: price)", d.Val())
-			}
-			var err error
-			if m.Price, err = parsePrice(d); err != nil {
-				return err
-			}
+		if err := m.parse(d); err != nil {
+			return err
 		}
 		if err := block(d, options{
 			"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &m.MaxConcurrency) },
@@ -162,6 +162,28 @@ func (p *Provider) parseModels(d *caddyfile.Dispenser) error {
 	}
 	if listed == 0 {
 		return d.ArgErr()
+	}
+	return nil
+}
+
+// parse parses what stands behind a model's name.
+func (m *ProviderModel) parse(d *caddyfile.Dispenser) (err error) {
+	for d.NextArg() {
+		switch d.Val() {
+		case "context":
+			if !d.NextArg() {
+				return d.ArgErr()
+			}
+			if m.Context, err = strconv.ParseInt(d.Val(), 10, 64); err != nil || m.Context < 1 {
+				return d.Errf("expected a number of tokens such as 200000, got %q", d.Val())
+			}
+		case "price": // to the end of the line
+			if m.Price, err = parsePrice(d); err != nil {
+				return err
+			}
+		default:
+			return d.Errf("unrecognized option %q of a model (allowed here: context, price)", d.Val())
+		}
 	}
 	return nil
 }
@@ -302,8 +324,12 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	        …
 //	    }
 //	    api_match
+//	    context_overflow ask|skip
 //	    target      <provider> <model> [<weight>] {
 //	        max_concurrency <number>
+//	        disabled
+//	    }
+//	    target      alias:<model> [<weight>] { # another model
 //	        disabled
 //	    }
 //	    failover {
@@ -336,10 +362,19 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 		"description": func(d *caddyfile.Dispenser) error { return parseString(d, &m.Description) },
 		"selector":    m.parseSelector,
 		"api_match":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &m.APIMatch) },
-		"target":      m.parseTarget,
-		"failover":    func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
-		"hedge":       m.parseHedge,
-		"queue":       func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
+		"context_overflow": func(d *caddyfile.Dispenser) error {
+			if err := parseString(d, &m.ContextOverflow); err != nil {
+				return err
+			}
+			if err := m.checkContextOverflow(); err != nil {
+				return d.WrapErr(err)
+			}
+			return nil
+		},
+		"target":   m.parseTarget,
+		"failover": func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+		"hedge":    m.parseHedge,
+		"queue":    func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
 	})
 }
 
@@ -393,15 +428,26 @@ func (m *Model) parseSelector(d *caddyfile.Dispenser) error {
 
 func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	if len(args) != 2 && len(args) != 3 {
+	here := *d // which moves on
+	t := ModelTarget{at: here.WrapErr}
+	switch {
+	case len(args) > 0 && strings.HasPrefix(args[0], aliasPrefix):
+		if t.Alias, args = args[0][len(aliasPrefix):], args[1:]; t.Alias == "" {
+			return d.Errf("expected the name of a model behind %s", aliasPrefix)
+		}
+	case len(args) > 1:
+		t.Provider, t.Model, args = args[0], args[1], args[2:]
+	default:
 		return d.ArgErr()
 	}
-	here := *d // which moves on
-	t := ModelTarget{Provider: args[0], Model: args[1], at: here.WrapErr}
-	if len(args) == 3 {
-		if err := weight(d, args[2], &t.Weight); err != nil {
+	switch len(args) {
+	case 0:
+	case 1:
+		if err := weight(d, args[0], &t.Weight); err != nil {
 			return err
 		}
+	default:
+		return d.ArgErr()
 	}
 	if err := block(d, options{
 		"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &t.MaxConcurrency) },

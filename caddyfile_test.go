@@ -84,6 +84,7 @@ func TestModulesAreRegistered(t *testing.T) {
 		"plexus", "http.handlers.plexus", "http.handlers.plexus_mock",
 		"plexus.selectors.random", "plexus.selectors.in_order", "plexus.selectors.round_robin",
 		"plexus.selectors.cost", "plexus.selectors.latency", "plexus.selectors.performance",
+		"plexus.selectors.least_busy", "plexus.selectors.usage", "plexus.selectors.sticky",
 	} {
 		info, err := caddy.GetModule(id)
 		require.NoError(t, err)

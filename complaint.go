@@ -98,3 +98,49 @@ func (c *complaint) refusesCredential(status int) bool {
 func (c *complaint) flagged(status int) bool {
 	return status == http.StatusForbidden && (c.moderated || c.begins("content violates"))
 }
+
+// tooLong tells whether the context is too long for the model, with what the
+// answer may take or without.
+func (c *complaint) tooLong(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+	default:
+		return false
+	}
+	// OpenAI, Groq and others; llama.cpp; Z.ai.
+	if c.has("context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded") {
+		return true
+	}
+	return slices.ContainsFunc(tooLongSigns, func(sign [2]string) bool {
+		return strings.HasPrefix(c.message, sign[0]) && strings.Contains(c.message, sign[1])
+	})
+}
+
+// tooLongSigns are how messages begin that say so without a code, and what else
+// is in those whose beginning may mean something else.
+var tooLongSigns = [][2]string{
+	{"this model's maximum context length is"},                                                  // OpenAI's first words for it, DeepSeek, vLLM
+	{"this endpoint's maximum context length is"},                                               // OpenRouter
+	{"this model's maximum prompt length is"},                                                   // xAI
+	{"your input exceeds the context window"},                                                   // OpenAI's responses
+	{"prompt is too long"},                                                                      // Anthropic
+	{"input length and `max_tokens` exceed context limit"},                                      // Anthropic
+	{"input is too long for requested model"},                                                   // Anthropic on Bedrock
+	{"the input token count", "exceeds the maximum number of tokens"},                           // Gemini
+	{"prompt contains", "maximum context length"},                                               // Mistral
+	{"the prompt is too long"},                                                                  // Fireworks
+	{"input validation error: `inputs`", "max_new_tokens"},                                      // Together, TGI
+	{"invalid request: your request exceeded model token limit"},                                // Moonshot
+	{"your request exceeded model token limit"},                                                 // Moonshot
+	{"the decoder prompt", "longer than the maximum model length"},                              // vLLM
+	{"'max_tokens' or 'max_completion_tokens' is too large", "maximum context length"},          // vLLM
+	{"max_tokens", "maximum context length"},                                                    // vLLM
+	{"the input (", "longer than the model's context length"},                                   // SGLang
+	{"requested token count exceeds the model's maximum context length"},                        // SGLang
+	{"the request exceeds the available context size"},                                          // llama.cpp before it had a type for it
+	{"request (", "exceeds the available context size"},                                         // llama.cpp
+	{"trying to keep the first", "context"},                                                     // LM Studio
+	{"the number of tokens to keep from the initial prompt is greater than the context length"}, // LM Studio
+	{"the input length exceeds the context length"},                                             // Ollama
+	{"prompt too long; exceeded"},                                                               // Ollama
+}

@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,6 +82,40 @@ func TestUnlistedModelsBlameNoOther(t *testing.T) {
 	require.Nil(t, a.culprit(&failure{status: 500, verdict: verdictStatus}))
 	require.Nil(t, a.culprit(&failure{status: 403, verdict: verdictCredential}))
 	require.Same(t, &way.credential.state.breaker, a.culprit(&failure{status: 401, verdict: verdictCredential}))
+}
+
+// What each vendor says where the context is too long, and what is not that.
+func TestTooLongContexts(t *testing.T) {
+	f := func(status int, body string, want bool) {
+		t.Helper()
+		verdict, next := judgeStatus(status, http.Header{}, []byte(body), &Failover{}, t0)
+		require.Equal(t, want, verdict.tooLong, body)
+		require.Equal(t, !want && status == 429, next)
+	}
+	said := func(message string, want bool) {
+		t.Helper()
+		f(400, `{"error":{"message":`+strconv.Quote(message)+`,"type":"invalid_request_error","code":null}}`, want)
+	}
+	f(400, tooLong, true)
+	f(400, `{"error":{"message":"x","type":"invalid_request_error","code":"context_length_exceeded"}}`, true)
+	f(400, `{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192}}`, true)
+	f(400, `{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 210000 tokens > 200000 maximum"}}`, true)
+	f(400, `[{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}]`, true)
+	f(400, `{"object":"error","message":"Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length","type":"invalid_request_error"}`, true)
+	f(400, `{"code":"invalid-argument","error":"This model's maximum prompt length is 131072 but the request contains 537812 tokens."}`, true)
+	f(422, `{"error":{"message":"Input validation error: `+"`inputs` tokens + `max_new_tokens`"+` must be <= 8193. Given: 9000 inputs tokens"}}`, true)
+	said("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000, decrease input length or `max_tokens` and try again", true)
+	said("Your input exceeds the context window of this model. Please adjust your input and try again.", true)
+	said("This endpoint's maximum context length is 32768 tokens. However, you requested about 40000 tokens", true)
+	said("Requested token count exceeds the model's maximum context length of 8192 tokens.", true)
+	said("The input (9000 tokens) is longer than the model's context length (8192 tokens).", true)
+	said("Invalid request: Your request exceeded model token limit: 262144 (requested: 291351)", true)
+
+	f(429, `{"error":{"message":"Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 40000.","code":"rate_limit_exceeded"}}`, false)
+	f(413, `{"type":"error","error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}`, false)
+	said("max_tokens is too large: 100000. This model supports at most 16384 completion tokens", false)
+	said("Invalid value: 'prompt is too long'", false)
+	said("messages.0: 'context_length_exceeded' is not one of", false)
 }
 
 func FuzzJudgeStatus(f *testing.F) {

@@ -14,6 +14,10 @@ import (
 func (x *exchange) dispatch() error {
 	expected := x.req.estimate(&x.op)
 	x.want = x.wants(expected)
+	if len(x.route.Targets) > 1 {
+		x.route.of = x
+		x.route.fit(&x.req, &x.op, expected)
+	}
 	x.promptTokens = expected.input
 	order, free, err := x.route.plan(&x.op, expected, x.start, x.targets[:0])
 	if err != nil {
@@ -33,6 +37,7 @@ func (x *exchange) dispatch() error {
 		}
 		failed, err := x.try(t, last)
 		switch {
+		case errors.Is(err, errOutgrown):
 		case errors.Is(err, errFull): // it waits once that is all that is left
 		case errors.Is(err, errTaken):
 			if others = true; !last {
@@ -130,6 +135,9 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 // try asks a target, with one credential after the other where that is what it
 // takes. It returns neither error nor failure once the client has got an answer.
 func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
+	if x.outgrown(t) {
+		return nil, errOutgrown
+	}
 	for among, first := x.mayUse(t), true; ; first = false {
 		passage, err := x.prepare(t)
 		if err != nil {

@@ -49,6 +49,7 @@ type exchange struct {
 	granted      granted       // the slot for which it has waited
 	waitsSince   time.Time     // zero until it has waited
 	queued       time.Duration // for which it has
+	overflowed   int64         // the largest context window that was too small
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage
 	promptTokens int            // by the size of the request
@@ -56,6 +57,8 @@ type exchange struct {
 	race         *race          // while attempts run beside each other
 	committed    bool
 	err          *Error
+
+	conversation uint64 // by what a selector told it from others; 0 for nothing
 
 	targets [8]*Target // room for the plan
 }

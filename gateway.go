@@ -60,12 +60,16 @@ type Gateway struct {
 	// not ask. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
 
-	// Knows no prices but those that the configuration gives, instead of taking
-	// the others from the catalog that the program holds. Default: `false`.
+	// Knows no prices and no context windows but those that the configuration
+	// gives, instead of taking the others from the catalog that the program
+	// holds. Default: `false`.
 	NoPriceCatalog bool `json:"no_price_catalog,omitempty"`
 
 	// site says that this is the gateway of one handler, not the app's.
 	site bool
+
+	// stopChecks ends the checks of the providers' health; nil before they begin.
+	stopChecks func()
 
 	router  *Router
 	keyring keyring
@@ -159,7 +163,10 @@ func roundTripper(mod any) (http.RoundTripper, error) {
 
 // Cleanup gives back what the gateway holds in the pools of the process. Its
 // streams may still be running, and go on.
-func (g *Gateway) Cleanup() error { return g.pooled.release() }
+func (g *Gateway) Cleanup() error {
+	g.endChecks()
+	return g.pooled.release()
+}
 
 // newTarget is a provider's model with what is known of it. An alias may have a
 // bound of its own for the requests under way there.
@@ -172,7 +179,7 @@ func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error
 	if t.lanes, err = g.newLanes(p, model, most); err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
-	if err := t.findPrice(); err != nil {
+	if err := errors.Join(t.findPrice(), t.findWindow()); err != nil {
 		return nil, fmt.Errorf("provider %q: model %q: %w", p.Name, model, err)
 	}
 	return t, nil
@@ -189,7 +196,10 @@ func (g *Gateway) rotationKey(rt *route) string {
 	}
 	key := []string{home, rt.model.Alias}
 	for _, t := range rt.targets {
-		key = append(key, t.Provider.stateKey(t.Model))
+		key = append(key, t.state.key)
+	}
+	for i := range rt.entries {
+		key = append(key, rt.entries[i].target.state.key)
 	}
 	return strings.Join(key, "\n")
 }

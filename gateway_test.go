@@ -21,7 +21,7 @@ import (
 
 // loadGateway provisions what a plexus block says, by way of its JSON, as Caddy
 // does.
-func loadGateway(t *testing.T, block string) (*Gateway, error) {
+func loadGateway(t testing.TB, block string) (*Gateway, error) {
 	t.Helper()
 	parsed := new(Gateway)
 	require.NoError(t, parsed.UnmarshalCaddyfile(caddyfile.NewTestDispenser("plexus {\n"+block+"\n}")))
@@ -32,7 +32,7 @@ func loadGateway(t *testing.T, block string) (*Gateway, error) {
 	return g, provision(t, g)
 }
 
-func provision(t *testing.T, g *Gateway) error {
+func provision(t testing.TB, g *Gateway) error {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(func() {
@@ -44,7 +44,7 @@ func provision(t *testing.T, g *Gateway) error {
 	return err
 }
 
-func newGateway(t *testing.T, block string) *Gateway {
+func newGateway(t testing.TB, block string) *Gateway {
 	t.Helper()
 	g, err := loadGateway(t, block)
 	require.NoError(t, err)

@@ -88,10 +88,10 @@ func (x *exchange) upstreamHeader(at *endpoint, p *passage, c *Credential) http.
 
 // headerUp applies the provider's header_up. The Host, which net/http keeps
 // beside the headers, is one of them, as in reverse_proxy.
-func (x *exchange) headerUp(ops *headers.HeaderOps, req *http.Request) {
+func headerUp(ops *headers.HeaderOps, req *http.Request, repl *caddy.Replacer) {
 	header := req.Header.Clone() // its values are shared, and are replaced in place
 	header["Host"] = []string{req.Host}
-	ops.ApplyTo(header, replacerOf(x.r))
+	ops.ApplyTo(header, repl)
 	req.Host = ""
 	if hosts := header["Host"]; len(hosts) > 0 {
 		req.Host = hosts[len(hosts)-1]

@@ -13,7 +13,7 @@ import (
 // free tells whether nothing keeps requests away from the target, with one of
 // the credentials at least.
 func (t *Target) free(now time.Time) bool {
-	return t.Provider.cooldown.Off || slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.free(t, now) })
+	return slices.ContainsFunc(t.lanes, func(l *lane) bool { return l.free(t, now) })
 }
 
 // pardoned tells whether the target may be asked all the same where there is no
@@ -27,20 +27,20 @@ func (t *Target) pardoned(now time.Time) bool {
 type claim struct {
 	lane     *lane
 	index    int // of the lane
-	breakers [3]*breaker
-	tickets  [3]int64
+	breakers [4]*breaker
+	tickets  [4]int64
 	slot     slot
 }
 
 // claim asks for the leave to send a request in one of some lanes, as the last
 // target standing or not. Being asked for only when it is the target's turn, it
 // keeps nobody else away meanwhile. It tells in which lanes there was only no room.
-func (t *Target) claim(now time.Time, last bool, among lanes, want tally) (c claim, full lanes, ok bool) {
+func (t *Target) claim(now time.Time, last bool, among lanes, conversation uint64, want tally) (c claim, full lanes, ok bool) {
 	var free, pardoned lanes
 	for i, l := range t.lanes {
 		switch {
 		case !among.has(i):
-		case t.Provider.cooldown.Off || l.free(t, now):
+		case l.free(t, now):
 			free.add(i)
 		case last && l.pardoned(t, now):
 			pardoned.add(i)
@@ -48,7 +48,7 @@ func (t *Target) claim(now time.Time, last bool, among lanes, want tally) (c cla
 	}
 	for _, open := range [2]lanes{free, pardoned} {
 		for open != 0 {
-			i := t.turn(open)
+			i := t.turn(open, conversation)
 			if c, ok = t.take(i, now, last); ok {
 				if c.slot, ok = c.lane.gate.enter(want, stamp(now), true); ok {
 					return c, 0, true
@@ -62,23 +62,57 @@ func (t *Target) claim(now time.Time, last bool, among lanes, want tally) (c cla
 	return claim{}, full, false
 }
 
-// turn is the lane whose turn it is.
-func (t *Target) turn(among lanes) int {
+// turn is the lane whose turn it is, or that a conversation has.
+func (t *Target) turn(among lanes, conversation uint64) int {
 	if only, one := among.only(); one {
 		return only
 	}
-	return pick(t.lanes, among, t.state.rotation.point())
+	point := float64(conversation>>11) / (1 << 53)
+	if conversation == 0 {
+		point = t.state.rotation.point()
+	}
+	return pick(t.lanes, among, point)
+}
+
+// leastShare is the part of its weight that a target keeps however often it fails,
+// so that it is asked now and then and can recover.
+const leastShare = 0.1
+
+// EffectiveWeight is the target's weight while nothing fails, and less while some
+// of its attempts do:
+//
+//	weight × max(1/10, share of the latest ten attempts that did not fail)
+//
+// where attempts that have not been made yet count as good ones, failures of more
+// than ten minutes ago do not count, and as many attempts are looked at as
+// last_standing says. A target that is as good as new has all of its weight again.
+// Of several credentials the best one tells.
+func (t *Target) EffectiveWeight(now time.Time) float64 {
+	share := leastShare
+	for member := range t.all() {
+		for _, l := range member.lanes {
+			share = max(share, l.share(member, now))
+		}
+	}
+	return t.Weight * share
+}
+
+// unproven tells whether the target is back from a pause, and nobody has found out
+// yet whether it works.
+func (t *Target) unproven() bool {
+	_, b := t.hindrance()
+	return b != nil
 }
 
 // take takes a lane, unless another request was faster. It does not ask whether
 // there is room in it.
 func (t *Target) take(i int, now time.Time, last bool) (c claim, ok bool) {
 	c.lane, c.index = t.lanes[i], i
-	if t.Provider.cooldown.Off {
-		return c, true
-	}
 	c.breakers = c.lane.breakers(t)
 	for i, b := range c.breakers {
+		if b == nil {
+			continue
+		}
 		if c.tickets[i], ok = b.claim(stamp(now)); !ok && !(last && b.pardons(&t.Provider.cooldown, stamp(now))) {
 			c.giveBack(now)
 			return c, false
@@ -94,7 +128,7 @@ func (c *claim) giveBack(now time.Time) {
 			c.breakers[i].giveBack(ticket)
 		}
 	}
-	c.tickets = [3]int64{} // once is enough: the next one's may be the same
+	c.tickets = [4]int64{} // once is enough: the next one's may be the same
 }
 
 // ofLane tells whether another credential may fare better at the same target.
@@ -146,14 +180,18 @@ func (g *Gateway) blame(a *attempt, f *failure) {
 // answered notes that a target's first content has come.
 func (g *Gateway) answered(a *attempt) {
 	for _, b := range a.claim.lane.breakers(a.target) {
-		g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
+		if b != nil {
+			g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
+		}
 	}
 }
 
 // succeeded notes that a target served an attempt.
 func (g *Gateway) succeeded(a *attempt) {
 	for _, b := range a.claim.lane.breakers(a.target) {
-		g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
+		if b != nil {
+			g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
+		}
 	}
 }
 
@@ -185,10 +223,11 @@ type notice struct {
 
 func (g *Gateway) noticeOf(t *Target, l *lane, b *breaker, now time.Time) notice {
 	n := notice{provider: t.Provider.Name, model: t.label}
-	if b == &l.credential.state.breaker {
+	checked := b == t.Provider.checked()
+	if checked || b == &l.credential.state.breaker {
 		n.model = allModels
 	}
-	if b != &t.state.breaker && len(t.lanes) > 1 {
+	if !checked && b != &t.state.breaker && len(t.lanes) > 1 {
 		n.credential = l.credential.number
 	}
 	b.mu.Lock()

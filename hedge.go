@@ -109,7 +109,7 @@ func (x *exchange) second() *attempt {
 		if err != nil {
 			continue
 		}
-		claim, _, ok := t.claim(x.gateway.now(), false, x.mayUse(t), x.want)
+		claim, _, ok := t.claim(x.gateway.now(), false, x.mayUse(t), x.conversation, x.want)
 		if !ok {
 			x.plan.again(t)
 			continue
@@ -181,9 +181,8 @@ func answerer(winner *attempt) string {
 func (x *exchange) outrun(a *attempt) {
 	metrics.attempt(a.target, verdictOutrun)
 	now := x.gateway.now()
-	took := now.Sub(a.began)
-	if usual, known := a.target.FirstContent(now); known && took > usual {
-		a.observeFirstContent(took, now)
+	if took := now.Sub(a.began); a.target.state.tookAtLeast(took, x.req.stream, now) {
+		a.recent().add(took, now)
 	}
 	if cost, known := x.outrunCost(a); known {
 		x.hedgeCost += cost

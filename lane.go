@@ -27,15 +27,21 @@ type laneState struct {
 func (*laneState) Destruct() error { return nil }
 
 // breakers are what may keep requests away from a lane: what its credential did
-// at all models, what it did at this one, and what the target itself did.
-func (l *lane) breakers(t *Target) [3]*breaker {
-	return [3]*breaker{&l.credential.state.breaker, &l.state.breaker, &t.state.breaker}
+// at all models, what it did at this one, what the target itself did, and what
+// the provider's health checks found. Where one does not count it is nil.
+func (l *lane) breakers(t *Target) [4]*breaker {
+	checked := t.Provider.checked()
+	if t.Provider.cooldown.Off {
+		return [4]*breaker{3: checked}
+	}
+	return [4]*breaker{&l.credential.state.breaker, &l.state.breaker, &t.state.breaker, checked}
 }
 
 // free tells whether nothing keeps requests away from the lane.
 func (l *lane) free(t *Target, now time.Time) bool {
+	at := stamp(now)
 	for _, b := range l.breakers(t) {
-		if !b.admits(stamp(now)) {
+		if b != nil && !b.admits(at) {
 			return false
 		}
 	}
@@ -46,11 +52,22 @@ func (l *lane) free(t *Target, now time.Time) bool {
 // nowhere else to go.
 func (l *lane) pardoned(t *Target, now time.Time) bool {
 	for _, b := range l.breakers(t) {
-		if !b.admits(stamp(now)) && !b.pardons(&t.Provider.cooldown, stamp(now)) {
+		if b != nil && !b.admits(stamp(now)) && !b.pardons(&t.Provider.cooldown, stamp(now)) {
 			return false
 		}
 	}
 	return true
+}
+
+// share is the part of the lane's latest attempts that did not fail.
+func (l *lane) share(t *Target, now time.Time) float64 {
+	share := 1.0
+	for _, b := range l.breakers(t) {
+		if b != nil {
+			share = min(share, b.share(&t.Provider.cooldown, stamp(now)))
+		}
+	}
+	return share
 }
 
 // lanes is a set of a target's lanes, a bit each.

@@ -613,7 +613,7 @@ func TestUnboundedIsFree(t *testing.T) {
 	g.Providers[0].limiter.mu.Lock()
 	defer g.Providers[0].limiter.mu.Unlock()
 	require.Zero(t, testing.AllocsPerRun(100, func() {
-		c, _, ok := target.claim(now, false, 1, tally{1, 100, 100})
+		c, _, ok := target.claim(now, false, 1, 0, tally{1, 100, 100})
 		require.True(t, ok)
 		c.giveBack(now)
 	}))
@@ -631,7 +631,7 @@ func TestClearingForgetsLearnedLimits(t *testing.T) {
 	require.Equal(t, 200, post(t, serveGateway(t, g).URL+"/v1/chat/completions", askFast).status)
 	target := g.router.names["fast"].targets[0]
 	full := func() bool {
-		c, full, _ := target.claim(g.now(), false, 1, one)
+		c, full, _ := target.claim(g.now(), false, 1, 0, one)
 		c.giveBack(g.now())
 		return full != 0
 	}

@@ -34,6 +34,8 @@ type collectors struct {
 	attempts     *prometheus.CounterVec
 	cooldowns    *prometheus.CounterVec
 	cooling      *coolingCollector
+	healthChecks *prometheus.CounterVec
+	down         *downCollector
 	duration     *prometheus.HistogramVec
 	firstContent *prometheus.HistogramVec
 	outputRate   *prometheus.HistogramVec
@@ -63,6 +65,9 @@ func newCollectors() *collectors {
 		cooldowns: counter("cooldowns_total", "Pauses of targets by the verdict that began them.", "provider", "model", "reason"),
 		cooling: &coolingCollector{prometheus.NewDesc(prometheus.BuildFQName(ns, sub, "target_cooling"),
 			"1 while a target is left alone, until a request has found out that it works again.", []string{"provider", "model"}, nil)},
+		healthChecks: counter("health_checks_total", "Checks of providers' health by the verdict on them.", "provider", "verdict"),
+		down: &downCollector{prometheus.NewDesc(prometheus.BuildFQName(ns, sub, "provider_down"),
+			"1 while a provider is left alone because its health checks fail, of those that have any.", []string{"provider"}, nil)},
 		duration: histogram("request_duration_seconds", "Time from a request to the end of its answer.",
 			seconds, "alias", "provider", "model", "api"),
 		firstContent: histogram("time_to_first_content_seconds", "Time from the beginning of an attempt to its first content.",
@@ -89,7 +94,7 @@ func newCollectors() *collectors {
 
 func registerMetrics(ctx caddy.Context) error {
 	for _, c := range []prometheus.Collector{
-		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.duration, metrics.firstContent, metrics.outputRate,
+		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.healthChecks, metrics.down, metrics.duration, metrics.firstContent, metrics.outputRate,
 		metrics.tokens, metrics.cost, metrics.unpriced, metrics.hedges, metrics.hedgeCost, metrics.inFlight,
 		metrics.waiting, metrics.inQueue, metrics.limits,
 	} {
@@ -125,6 +130,34 @@ func (c *coolingCollector) Collect(to chan<- prometheus.Metric) {
 	}
 	for name, value := range cooling {
 		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, value, name[0], name[1])
+	}
+}
+
+// downCollector tells which providers' health checks fail, of those that have any.
+type downCollector struct{ desc *prometheus.Desc }
+
+// Describe implements prometheus.Collector.
+func (c *downCollector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c *downCollector) Collect(to chan<- prometheus.Metric) {
+	app := running.latest()
+	if app == nil {
+		return
+	}
+	down := map[string]float64{}
+	for _, g := range app.gateways {
+		for _, p := range g.Providers {
+			if b := p.checked(); b != nil {
+				down[p.Name] = max(down[p.Name], 0)
+				if b.until.Load() != 0 {
+					down[p.Name] = 1
+				}
+			}
+		}
+	}
+	for name, value := range down {
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, value, name)
 	}
 }
 

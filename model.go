@@ -31,6 +31,11 @@ type Model struct {
 	// skipped. Default: `false`.
 	APIMatch bool `json:"api_match,omitempty"`
 
+	// What to do about targets whose context is too short for a request, by
+	// its estimated length: `skip` leaves them out, and goes on from one that
+	// says so to a larger one; `ask` asks them all the same. Default: `ask`.
+	ContextOverflow string `json:"context_overflow,omitempty"`
+
 	// The targets, at least one.
 	Targets []ModelTarget `json:"targets"`
 
@@ -45,12 +50,18 @@ type Model struct {
 	Queue *Queue `json:"queue,omitempty"`
 }
 
-// ModelTarget is one provider's model behind an alias.
+// ModelTarget is what stands behind an alias: one provider's model, or another
+// alias.
 type ModelTarget struct {
-	// The name of the provider.
-	Provider string `json:"provider"`
-	// The provider's own name of the model.
-	Model string `json:"model"`
+	// The name of the provider. Default: none, where `alias` is given.
+	Provider string `json:"provider,omitempty"`
+	// The provider's own name of the model. Default: none, where `alias` is
+	// given.
+	Model string `json:"model,omitempty"`
+	// Any name of another model of this configuration, instead of a provider
+	// and its model: that one's targets stand in this place, in that one's
+	// order. Default: none.
+	Alias string `json:"alias,omitempty"`
 	// The share of requests, relative to the other targets' weights. Default:
 	// `1`.
 	Weight *float64 `json:"weight,omitempty"`
@@ -65,7 +76,22 @@ type ModelTarget struct {
 	at func(error) error
 }
 
-// errUndefined says that a target's provider is not defined.
+func (mt *ModelTarget) String() string {
+	if mt.Alias != "" {
+		return aliasPrefix + mt.Alias
+	}
+	return mt.Provider + "/" + mt.Model
+}
+
+func (mt *ModelTarget) checkWeight() error {
+	if mt.Weight != nil && !(*mt.Weight > 0) {
+		return fmt.Errorf("target %s: the weight %v is not positive", mt, *mt.Weight)
+	}
+	return nil
+}
+
+// errUndefined says that a target's provider, or the model that it is, is not
+// defined.
 var errUndefined = errors.New("is not defined")
 
 // check tells what is wrong with a target, if its provider is not defined or
@@ -73,12 +99,16 @@ var errUndefined = errors.New("is not defined")
 func (mt *ModelTarget) check(providers map[string]*Provider) error {
 	p := providers[mt.Provider]
 	switch {
+	case mt.Alias != "" && (mt.Provider != "" || mt.Model != ""):
+		return fmt.Errorf("target %s: it is another model already, so it has no provider and no model of its own", mt)
+	case mt.Alias != "":
+		return nil
 	case p == nil:
 		hint := didYouMean(mt.Provider, sortedKeys(providers))
 		if _, known := presets[mt.Provider]; known && hint == "" {
 			hint = fmt.Sprintf("; there is a preset of that name: add `provider %s`", mt.Provider)
 		}
-		return fmt.Errorf("target %s/%s: provider %q %w%s", mt.Provider, mt.Model, mt.Provider, errUndefined, hint)
+		return fmt.Errorf("target %s: provider %q %w%s", mt, mt.Provider, errUndefined, hint)
 	case mt.Model == "":
 		return fmt.Errorf("a target of provider %q names no model", mt.Provider)
 	case !p.serves(mt.Model):
@@ -90,16 +120,26 @@ func (mt *ModelTarget) check(providers map[string]*Provider) error {
 }
 
 // checkTargets checks, while adapting, the targets of which it is known where
-// they are written. More providers may follow unless the gateway is complete.
+// they are written. More providers and models may follow unless the gateway is
+// complete.
 func (g *Gateway) checkTargets(complete bool) error {
 	providers := make(map[string]*Provider, len(g.Providers))
 	for _, p := range g.Providers {
 		providers[p.Name] = p
 	}
+	names := map[string]bool{}
+	for _, m := range g.Models {
+		for _, name := range m.names() {
+			names[name] = true
+		}
+	}
 	for _, m := range g.Models {
 		for i := range m.Targets {
 			t := &m.Targets[i]
 			err := t.check(providers)
+			if err == nil && t.Alias != "" && !names[t.Alias] {
+				err = m.undefined(t, sortedKeys(names))
+			}
 			if err != nil && t.at != nil && (complete || !errors.Is(err, errUndefined)) {
 				return t.at(fmt.Errorf("model %q: %w", m.Alias, err))
 			}

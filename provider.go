@@ -99,6 +99,10 @@ type Provider struct {
 	// of asking others while nothing is left of one. Default: `false`.
 	NoLearnedLimits bool `json:"no_learned_limits,omitempty"`
 
+	// Looks beside the requests whether this provider can be reached. Default:
+	// only requests find out.
+	HealthCheck *HealthCheck `json:"health_check,omitempty"`
+
 	// Leaves chat streams as the client asked for them, instead of asking this
 	// provider for their usage. Default: `false`.
 	NoStreamUsage bool `json:"no_stream_usage,omitempty"`
@@ -121,6 +125,8 @@ type Provider struct {
 	cooldown    Cooldown      // the above, complete
 	credentials []*Credential // all, and never none
 	unlistedIn  []*lane       // the lanes of models that nobody listed
+	check       HealthCheck   // the above, complete
+	health      *healthState  // nil where there are no checks
 }
 
 // endpoint is where and how one API of a provider is reached.
@@ -180,6 +186,8 @@ func (p *Provider) checkName() error {
 		return fmt.Errorf("it has no name")
 	case strings.Contains(p.Name, "/"):
 		return fmt.Errorf("the name holds a slash, at which passthrough names are split")
+	case strings.HasPrefix(p.Name, aliasPrefix):
+		return fmt.Errorf("the name begins with %s, with which targets name models", aliasPrefix)
 	case p.Preset == noPreset:
 		return nil
 	case p.Preset == "":
@@ -290,6 +298,10 @@ type ProviderModel struct {
 	// What the provider takes for its tokens. Default: as the catalog of prices
 	// has it, else unknown, which is not free.
 	Price *Price `json:"price,omitempty"`
+	// The length of its context in tokens, that of the answer included.
+	// Default: as the catalog of prices has it, else unknown, which is not
+	// short.
+	Context int64 `json:"context,omitempty"`
 	// How many requests to this model may be under way at the same time. Default:
 	// any number.
 	MaxConcurrency int `json:"max_concurrency,omitempty"`
@@ -308,7 +320,7 @@ func (m *ProviderModel) UnmarshalJSON(data []byte) error {
 
 // MarshalJSON implements json.Marshaler.
 func (m ProviderModel) MarshalJSON() ([]byte, error) {
-	if m.Price == nil && m.MaxConcurrency == 0 {
+	if m.Price == nil && m.Context == 0 && m.MaxConcurrency == 0 {
 		return json.Marshal(m.Name)
 	}
 	type plain ProviderModel

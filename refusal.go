@@ -21,6 +21,10 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(judgeError(a.ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
+	if verdict.tooLong && x.tooLong(t) {
+		verdict.verdict, verdict.blameless, next = verdictTooLong, true, true
+		verdict.reason = strconv.Itoa(res.StatusCode) + " (the context is too long for it)"
+	}
 	if next || x.op.verb == verbCount {
 		return a.failed(verdict, nil)
 	}

@@ -466,7 +466,7 @@ func TestAnOldStreamForgivesNothingNew(t *testing.T) {
 	require.Equal(t, stateCooling, state.breaker.state(time.Now()))
 	close(last)
 	require.Equal(t, chatHello+chatStop+chatDone, <-old)
-	awaits(t, "the stream is over", func() bool { _, known := g.router.names["fast"].targets[0].FirstContent(time.Now()); return known })
+	awaits(t, "the stream is over", func() bool { return state.inFlight.Load() == 0 })
 	require.Equal(t, stateCooling, state.breaker.state(time.Now()))
 	require.EqualValues(t, 1, state.pauses())
 }

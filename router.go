@@ -29,6 +29,7 @@ type Router struct {
 type route struct {
 	model    *Model
 	targets  []*Target // the enabled ones
+	entries  []entry   // what they are reached by, where models are among it; else nil
 	selector Selector
 	strategy string
 	rotation *Rotation
@@ -46,6 +47,7 @@ type Route struct {
 	Targets []*Target
 
 	route *route
+	of    *exchange // which asks for it, once it does
 }
 
 // newRouter checks the models against the providers and builds the maps.
@@ -72,7 +74,7 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 			return nil, fmt.Errorf("model %q: %w", m.Alias, err)
 		}
 	}
-	return r, nil
+	return r, r.linkModels(g)
 }
 
 // addProvider prepares the targets of the models that the provider lists, for
@@ -80,6 +82,9 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 func (r *Router) addProvider(g *Gateway, p *Provider) error {
 	if err := g.newCredentials(p); err != nil {
 		return err
+	}
+	if err := g.provisionHealthCheck(p); err != nil {
+		return fmt.Errorf("provider %q: %w", p.Name, err)
 	}
 	p.models = make(map[string]*Target, len(p.Models))
 	for _, m := range p.Models {
@@ -108,7 +113,10 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 		return errors.New("it has no alias")
 	}
 	if len(m.Targets) == 0 {
-		return errors.New("it has no targets; add `target <provider> <model>`")
+		return errors.New("it has no targets; add `target <provider> <model>`, or `target alias:<model>`")
+	}
+	if err := m.checkContextOverflow(); err != nil {
+		return err
 	}
 	if err := m.Failover.validate(); err != nil {
 		return err
@@ -154,10 +162,13 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	if err := mt.check(r.providers); err != nil {
 		return err
 	}
-	p := r.providers[mt.Provider]
-	if mt.Weight != nil && !(*mt.Weight > 0) {
-		return fmt.Errorf("target %s/%s: the weight %v is not positive", p.Name, mt.Model, *mt.Weight)
+	if mt.Alias != "" {
+		return r.addEntry(g, rt, mt)
 	}
+	if err := mt.checkWeight(); err != nil {
+		return err
+	}
+	p := r.providers[mt.Provider]
 	if mt.MaxConcurrency < 0 {
 		return fmt.Errorf("target %s/%s: max_concurrency: expected a number of at least 1, got %d", p.Name, mt.Model, mt.MaxConcurrency)
 	}
@@ -176,15 +187,16 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	if mt.Weight != nil {
 		t.Weight = *mt.Weight
 	}
-	for _, other := range rt.targets {
-		if other.state == t.state {
-			return fmt.Errorf("target %s is listed twice; give it one weight", t)
-		}
+	if sameTarget(rt.targets, t) != nil {
+		return fmt.Errorf("target %s is listed twice; give it one weight", t)
 	}
 	if h := rt.model.Hedge; h != nil && h.Quantile > 0 {
 		t.state.keepRecent()
 	}
 	rt.targets = append(rt.targets, t)
+	if slices.ContainsFunc(rt.model.Targets, func(mt ModelTarget) bool { return mt.Alias != "" }) {
+		rt.entries = append(rt.entries, entry{target: t})
+	}
 	return nil
 }
 
@@ -292,20 +304,40 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 		first = order
 	}
 	if r.route != nil && len(first) > 1 {
-		r.route.selector.Order(&Selection{
-			Candidates: first, InputTokens: expected.input, OutputTokens: expected.output, Now: now, Rotation: r.route.rotation,
-		})
-		if r.route.model.APIMatch {
-			preferRelay(first, op)
-		}
+		r.route.order(&Selection{
+			Candidates: first, InputTokens: expected.input, OutputTokens: expected.output, Now: now,
+			Stream: r.of != nil && r.of.req.stream, of: r.of,
+		}, op)
 	}
 	return order, free, nil
+}
+
+// order puts the candidates in the order in which they are asked.
+func (rt *route) order(s *Selection, op *operation) {
+	switch {
+	case len(s.Candidates) < 2:
+	case rt.entries != nil:
+		rt.orderEntries(s, op)
+	default:
+		rt.orderTargets(s, op)
+	}
+}
+
+func (rt *route) orderTargets(s *Selection, op *operation) {
+	if len(s.Candidates) < 2 {
+		return
+	}
+	s.Rotation = rt.rotation
+	rt.selector.Order(s)
+	if rt.model.APIMatch {
+		preferRelay(s.Candidates, op)
+	}
 }
 
 // preferRelay puts the targets first that speak the client's API, then those to
 // which the least gets lost; among equals the selector's order stays.
 func preferRelay(targets []*Target, op *operation) {
-	slices.SortStableFunc(targets, func(a, b *Target) int { return a.Provider.distance(op) - b.Provider.distance(op) })
+	slices.SortStableFunc(targets, func(a, b *Target) int { return a.distance(op) - b.distance(op) })
 }
 
 func (r *Route) notSpoken(a api.API) error {
@@ -343,7 +375,9 @@ func coolingDown(targets []*Target, now time.Time) error {
 		for _, l := range t.lanes {
 			until := stamp(now) // a probe is under way
 			for _, b := range l.breakers(t) {
-				until = max(until, b.until.Load())
+				if b != nil {
+					until = max(until, b.until.Load())
+				}
 			}
 			soonest = min(soonest, time.Duration(until-stamp(now)))
 		}

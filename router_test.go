@@ -175,7 +175,7 @@ func TestDisabledTargetsAreNeverChosen(t *testing.T) {
 func TestWeightedTargetsAreReachedInProportion(t *testing.T) {
 	g := newGateway(t, contract)
 	source := rand.New(rand.NewPCG(1, 2))
-	g.router.names["smart"].selector = &Random{chance: source.Float64}
+	g.router.names["smart"].selector = &Random{luck{source.Float64}}
 	first := map[string]int{}
 	const calls = 2000
 	for range calls {
@@ -254,7 +254,7 @@ func TestCoolingTargets(t *testing.T) {
 	clock.advance(10 * time.Second)
 	plan(2, "a/one", "b/two")
 
-	probe, _, ok := a.claim(g.now(), false, 1, tally{})
+	probe, _, ok := a.claim(g.now(), false, 1, 0, tally{})
 	require.True(t, ok)
 	plan(1, "b/two", "a/one") // the probe is under way
 	probe.giveBack(g.now())

@@ -34,13 +34,23 @@ type Selection struct {
 	// InputTokens and OutputTokens are estimates of the prompt's tokens and of
 	// the answer's.
 	InputTokens, OutputTokens int
+	// Stream says that the answer is to come as a stream.
+	Stream bool
 	// Now is when the choice is made.
 	Now time.Time
 	// Rotation is the model's, and outlives reloads.
 	Rotation *Rotation
+	// Fallback says that the candidates are those of a model that is not the
+	// first choice of the one that was asked for: ordering them takes no turn,
+	// and tries out nothing.
+	Fallback bool
+
+	of *exchange
 }
 
-// Target is one provider's model behind an alias.
+// Target is one provider's model behind an alias, or stands for another alias:
+// then its figures are the best among that one's targets, the first of which it
+// names.
 type Target struct {
 	Provider *Provider
 	// Model is the provider's name of the model.
@@ -50,67 +60,112 @@ type Target struct {
 	// Price is nil where it is not known.
 	Price *prices.Price
 
-	declared bool // the price is the configuration's
+	declared bool  // the price is the configuration's
+	window   int64 // of its context, in tokens; 0 where it is not known
 	state    *targetState
 	lanes    []*lane
 	label    string
+
+	alias   string    // of the model that it stands for; empty for a provider's model
+	members []*Target // that model's
+	inner   *route
 }
 
 // Cost is what the request is expected to cost at a target, and whether that is
 // known.
 func (s *Selection) Cost(t *Target) (prices.NanoUSD, bool) {
+	if t.members != nil {
+		return s.leastCost(t.members)
+	}
 	return t.Price.At(s.Now).Cost(prices.Usage{prices.Input: int64(s.InputTokens), prices.Output: int64(s.OutputTokens)})
 }
 
 // FirstContent is the target's recent time to first content, and whether any is
-// known.
+// known: that of streams, else that of whole answers, which is the time that all
+// of one took.
 func (t *Target) FirstContent(now time.Time) (time.Duration, bool) {
+	if t.members != nil {
+		least, known := t.best(func(t *Target) (float64, bool) {
+			d, known := t.FirstContent(now)
+			return float64(d), known
+		})
+		return time.Duration(least), known
+	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
-	seconds, known := t.state.firstContent.get(now)
+	seconds, known := t.state.streams.took.get(now)
+	if !known {
+		seconds, known = t.state.whole.took.get(now)
+	}
 	return time.Duration(seconds * float64(time.Second)), known
 }
 
 // OutputRate is the target's recent speed in tokens per second, and whether any
 // is known.
 func (t *Target) OutputRate(now time.Time) (float64, bool) {
+	if t.members != nil {
+		slowness, known := t.best(func(t *Target) (float64, bool) {
+			rate, known := t.OutputRate(now)
+			return -rate, known
+		})
+		return -slowness, known
+	}
 	t.state.mu.Lock()
 	defer t.state.mu.Unlock()
 	return t.state.outputRate.get(now)
 }
 
-// Explore asks for the leave to try a target of which nothing is known. It is
-// given to one request a second.
-func (t *Target) Explore(now time.Time) bool { return t.state.explore(now) }
+// InFlight is how many attempts at the target are under way.
+func (t *Target) InFlight() int64 {
+	least, _ := t.best(func(t *Target) (float64, bool) { return float64(t.state.inFlight.Load()), true })
+	return int64(least)
+}
 
-func (t *Target) String() string { return t.Provider.Name + "/" + t.Model }
+// Explore asks for the leave to send a request to a target only to learn of it. It
+// is given once a second, and less often while nothing is learnt.
+func (t *Target) Explore(now time.Time) bool { return t.state.firstTrial.leave(now) }
+
+func (t *Target) String() string {
+	if t.alias != "" {
+		return aliasPrefix + t.alias
+	}
+	return t.Provider.Name + "/" + t.Model
+}
+
+// luck is a source of chance.
+type luck struct {
+	chance func() float64 // nil for that of the process
+}
+
+func (l *luck) draw() float64 {
+	if l.chance != nil {
+		return l.chance()
+	}
+	return rand.Float64()
+}
 
 // Random picks a target by chance, in proportion to the weights: of two targets
 // with weights 70 and 30 the first is asked seven times of ten. The failover
-// goes on in the same way among those that are left.
-type Random struct {
-	chance func() float64
-}
+// goes on in the same way among those that are left. A target of which some
+// attempts fail has less than its weight: see Target.EffectiveWeight.
+type Random struct{ luck }
 
 // CaddyModule returns the Caddy module information.
 func (Random) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "plexus.selectors.random", New: func() caddy.Module { return new(Random) }}
 }
 
-// Provision implements caddy.Provisioner.
-func (r *Random) Provision(caddy.Context) error {
-	r.chance = rand.Float64
-	return nil
-}
+// Order implements Selector.
+func (r *Random) Order(s *Selection) { r.shuffle(s) }
 
-// Order implements Selector. Each target draws an exponentially distributed
-// time with its weight as the rate; the order of arrival is a weighted sample
-// without replacement (Efraimidis and Spirakis, 2006).
-func (r *Random) Order(s *Selection) {
+// shuffle sorts by chance and weight. Each target draws an exponentially
+// distributed time with its weight as the rate; the order of arrival is a weighted
+// sample without replacement (Efraimidis and Spirakis, 2006).
+func (l *luck) shuffle(s *Selection) {
 	var room [16]float64
 	arrivals := room[:0]
 	for _, t := range s.Candidates {
-		arrivals = append(arrivals, -math.Log(1-r.chance())/t.Weight)
+		arrivals = append(arrivals, -math.Log(1-l.draw())/t.EffectiveWeight(s.Now))
 	}
 	sortBy(s.Candidates, arrivals)
 }
@@ -128,7 +183,8 @@ func (InOrder) CaddyModule() caddy.ModuleInfo {
 func (InOrder) Order(*Selection) {}
 
 // RoundRobin goes through the targets in turn, one step a request. A target of
-// weight 2 comes twice as often as one of weight 1, spread evenly.
+// weight 2 comes twice as often as one of weight 1, spread evenly, and one of which
+// some attempts fail less often: see Target.EffectiveWeight.
 type RoundRobin struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -148,9 +204,16 @@ func (RoundRobin) Order(s *Selection) {
 	debts := room[:0]
 	sum := 0.0
 	for _, t := range s.Candidates {
-		sum += t.Weight
-		s.Rotation.credits[t.state] += t.Weight
-		debts = append(debts, -s.Rotation.credits[t.state])
+		weight := t.EffectiveWeight(s.Now)
+		sum += weight
+		debts = append(debts, -s.Rotation.credits[t.state]-weight)
+	}
+	if s.Fallback {
+		sortBy(s.Candidates, debts)
+		return
+	}
+	for _, t := range s.Candidates {
+		s.Rotation.credits[t.state] += t.EffectiveWeight(s.Now)
 	}
 	sortBy(s.Candidates, debts)
 	s.Rotation.credits[s.Candidates[0].state] -= sum
@@ -168,6 +231,13 @@ func sortBy(targets []*Target, scores []float64) {
 	}
 }
 
+// toFront puts the target at i first; the others keep their order.
+func toFront(targets []*Target, i int) {
+	t := targets[i]
+	copy(targets[1:], targets[:i])
+	targets[0] = t
+}
+
 // selectorNames lists the registered strategies.
 func selectorNames() []string {
 	var names []string
@@ -180,8 +250,7 @@ func selectorNames() []string {
 
 // Interface guards
 var (
-	_ caddy.Provisioner = (*Random)(nil)
-	_ Selector          = (*Random)(nil)
-	_ Selector          = InOrder{}
-	_ Selector          = RoundRobin{}
+	_ Selector = (*Random)(nil)
+	_ Selector = InOrder{}
+	_ Selector = RoundRobin{}
 )

@@ -46,12 +46,39 @@ func (s *Selection) cost(t *Target) float64 {
 	return math.Inf(1)
 }
 
-// Latency asks the target first whose recent time to first content is the
-// shortest. The time is a decayed average of what this process saw, each new
-// sample weighing one fifth, and forgotten after ten minutes without one. A
-// target of which nothing is known is tried by one request a second, and
-// otherwise comes after those that are known.
-type Latency struct{}
+// Latency asks the target first whose first content is expected the soonest, by
+// what this process saw of it, over reloads. Streams are compared by their first
+// content, answers in one piece by the time that all of them take. What is expected
+// of a target is
+//
+//	max(took, min(2 × sum of ages / (waiting + 1), took + silence)) × crowding
+//
+//	crowding = (waiting + 1) / (crowd + 4)   if that is more than 1
+//	           √((waiting + 1) / crowd)      if that is less than 1
+//	           1                             else
+//
+// where took is the decayed average of the times to first content, the ages are
+// those of the requests that wait for theirs, silence is the time since the latest
+// first content, and crowd is the decayed average of how many waited together. So
+// a target that stalls is left before it has answered anything, and a burst spreads
+// over several: the best gets no more than is known to do it no harm, and as it
+// bears them, more.
+//
+// Of targets within 15 % of the best one the first is chosen by two draws, by
+// weight, of which the one with fewer requests in flight for its weight wins. The
+// others follow by what is expected of them.
+//
+// Exploration: a target of which nothing is known, among them one that is back from
+// a pause, is sent one request a second, and half as many with each that teaches
+// nothing, down to one a minute. It otherwise comes after those that are known.
+// Two of a hundred requests go to the known target with the smallest
+//
+//	expected × 2^(-age / 30s)
+//
+// if that is less than what is expected of the best, where age is how long ago its
+// latest first content was: one that was twice as slow is looked at again after
+// half a minute, one that was four times as slow after a minute.
+type Latency struct{ luck }
 
 // CaddyModule returns the Caddy module information.
 func (Latency) CaddyModule() caddy.ModuleInfo {
@@ -59,11 +86,21 @@ func (Latency) CaddyModule() caddy.ModuleInfo {
 }
 
 // Order implements Selector.
-func (Latency) Order(s *Selection) {
-	orderObserved(s, func(t *Target) (float64, bool) {
-		d, known := t.FirstContent(s.Now)
-		return d.Seconds(), known
-	})
+func (l *Latency) Order(s *Selection) {
+	l.orderObserved(s, s.firstContent, func(t *Target) *trial { return &t.state.firstTrial })
+}
+
+// firstContent is how many seconds a target is expected to take to the first
+// content.
+func (s *Selection) firstContent(t *Target) view {
+	if t.unproven() {
+		return view{}
+	}
+	t.state.mu.Lock()
+	defer t.state.mu.Unlock()
+	p := t.state.pace(s.Stream)
+	seconds, known := p.expected(s.Now)
+	return view{seconds * p.crowding(s.Now), p.took.at, known}
 }
 
 // Performance asks the target first that gives the most for its time and money.
@@ -71,11 +108,13 @@ func (Latency) Order(s *Selection) {
 //
 //	seconds × √cost     seconds = time to first content + 500 / output rate
 //
-// with the decayed averages of Latency and the price of Cost: being twice as
-// fast makes up for costing four times as much. Where the price of any of the
-// targets is unknown, the seconds alone decide. A target whose rate is not
-// known, for only streams tell it, is tried as Latency does.
-type Performance struct{}
+// with the time and the crowd of Latency, a decayed average of the output rate, and
+// the price of Cost: being twice as fast makes up for costing four times as much.
+// Of an answer in one piece the seconds are all that it takes. Where the price of
+// any of the targets is unknown, the seconds alone decide. Targets that are about
+// as good as the best are chosen, and others explored, as Latency does; for streams
+// a target counts as unknown while its output rate is.
+type Performance struct{ luck }
 
 // CaddyModule returns the Caddy module information.
 func (Performance) CaddyModule() caddy.ModuleInfo {
@@ -83,49 +122,48 @@ func (Performance) CaddyModule() caddy.ModuleInfo {
 }
 
 // Order implements Selector.
-func (Performance) Order(s *Selection) {
+func (p *Performance) Order(s *Selection) {
 	priced := true
 	for _, t := range s.Candidates {
-		_, known := s.Cost(t)
-		priced = priced && known
+		for member := range t.all() {
+			_, known := s.Cost(member)
+			priced = priced && known
+		}
 	}
-	orderObserved(s, func(t *Target) (float64, bool) {
-		first, known := t.FirstContent(s.Now)
-		rate, streamed := t.OutputRate(s.Now)
-		if !known || !streamed || rate <= 0 {
-			return 0, false
-		}
-		score := first.Seconds() + typicalAnswer/rate
+	p.orderObserved(s, func(t *Target) view {
+		v := s.wholeAnswer(t)
 		if priced {
-			score *= math.Sqrt(s.cost(t))
+			v.score *= math.Sqrt(s.cost(t))
 		}
-		return score, true
+		return v
+	}, func(t *Target) *trial {
+		if s.Stream {
+			return &t.state.rateTrial
+		}
+		return &t.state.firstTrial
 	})
 }
 
-// orderObserved sorts by a score that is not known of every target.
-func orderObserved(s *Selection, score func(*Target) (float64, bool)) {
-	var room [16]float64
-	scores := room[:0]
-	exploring := false
-	for _, t := range s.Candidates {
-		value, known := score(t)
-		switch {
-		case known:
-		case !exploring && t.Explore(s.Now):
-			exploring = true
-			value = math.Inf(-1)
-		default:
-			value = math.Inf(1)
-		}
-		scores = append(scores, value)
+// wholeAnswer is how many seconds a target is expected to take to the end of a
+// typical answer.
+func (s *Selection) wholeAnswer(t *Target) view {
+	if !s.Stream || t.unproven() {
+		return s.firstContent(t)
 	}
-	sortBy(s.Candidates, scores)
+	t.state.mu.Lock()
+	defer t.state.mu.Unlock()
+	p := t.state.pace(true)
+	first, known := p.expected(s.Now)
+	rate, told := t.state.outputRate.get(s.Now)
+	if !known || !told {
+		return view{}
+	}
+	return view{(first + typicalAnswer/rate) * p.crowding(s.Now), t.state.outputRate.at, true}
 }
 
 // Interface guards
 var (
 	_ Selector = Cost{}
-	_ Selector = Latency{}
-	_ Selector = Performance{}
+	_ Selector = (*Latency)(nil)
+	_ Selector = (*Performance)(nil)
 )

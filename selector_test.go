@@ -14,7 +14,13 @@ import (
 
 var t0 = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-func seeded() *Random { return &Random{chance: rand.New(rand.NewPCG(7, 11)).Float64} }
+func seeded() *Random { return &Random{seed()} }
+
+func seed() luck { return luck{rand.New(rand.NewPCG(7, 11)).Float64} }
+
+// even is no chance at all: it explores nothing that is known, and draws the one in
+// the middle.
+func even() luck { return luck{func() float64 { return 0.5 }} }
 
 // priced is a price in USD per million tokens.
 func priced(t *testing.T, input, output float64) *prices.Price {
@@ -26,17 +32,25 @@ func priced(t *testing.T, input, output float64) *prices.Price {
 
 // candidates makes targets "a", "b", … with the given weights.
 func candidates(weights ...float64) []*Target {
-	p := &Provider{Name: "p"}
+	p := &Provider{Name: "p", cooldown: *policy(nil)}
+	credential := &Credential{weight: 1, state: new(credentialState)}
 	targets := make([]*Target, len(weights))
 	for i, w := range weights {
-		targets[i] = &Target{Provider: p, Model: string(rune('a' + i)), Weight: w, state: new(targetState)}
+		targets[i] = &Target{Provider: p, Model: string(rune('a' + i)), Weight: w, state: new(targetState), lanes: []*lane{{credential: credential, state: new(laneState)}}}
 	}
 	return targets
 }
 
+// saw has a target answer a stream with its first content after a while.
+func (t *Target) saw(first time.Duration, now time.Time) {
+	f := t.state.begin(true, true, now.Add(-first))
+	f.answered(now)
+	f.end()
+}
+
 func order(s Selector, targets []*Target, now time.Time, rotation *Rotation) string {
 	ordered := append([]*Target(nil), targets...)
-	s.Order(&Selection{Candidates: ordered, InputTokens: 100, OutputTokens: typicalAnswer, Now: now, Rotation: rotation})
+	s.Order(&Selection{Candidates: ordered, InputTokens: 100, OutputTokens: typicalAnswer, Stream: true, Now: now, Rotation: rotation})
 	out := ""
 	for _, t := range ordered {
 		out += t.Model
@@ -46,7 +60,8 @@ func order(s Selector, targets []*Target, now time.Time, rotation *Rotation) str
 
 func allSelectors() map[string]Selector {
 	return map[string]Selector{
-		"random": seeded(), "in_order": InOrder{}, "round_robin": RoundRobin{}, "cost": Cost{}, "latency": Latency{}, "performance": Performance{},
+		"random": seeded(), "in_order": InOrder{}, "round_robin": RoundRobin{}, "cost": Cost{}, "latency": &Latency{seed()}, "performance": &Performance{seed()},
+		"least_busy": &LeastBusy{seed()}, "usage": LeastUsed{}, "sticky": &Sticky{luck: seed()},
 	}
 }
 
@@ -142,63 +157,6 @@ func TestCost(t *testing.T) {
 	require.Equal(t, "b", s.Candidates[0].Model)
 }
 
-func TestLatency(t *testing.T) {
-	targets := candidates(1, 1, 1)
-	for i, d := range []time.Duration{300, 100, 200} {
-		targets[i].state.observeFirstContent(d*time.Millisecond, t0)
-	}
-	require.Equal(t, "bca", order(Latency{}, targets, t0, nil))
-	for range 10 {
-		targets[1].state.observeFirstContent(time.Second, t0)
-	}
-	require.Equal(t, "cab", order(Latency{}, targets, t0, nil))
-}
-
-// A target of which nothing is known is tried, but not by everyone at once, and
-// never taken for the fastest.
-func TestLatencyExplores(t *testing.T) {
-	targets := candidates(1, 1)
-	targets[0].state.observeFirstContent(100*time.Millisecond, t0)
-	require.Equal(t, "ba", order(Latency{}, targets, t0, nil))
-	for range 5 {
-		require.Equal(t, "ab", order(Latency{}, targets, t0, nil))
-	}
-	require.Equal(t, "ba", order(Latency{}, targets, t0.Add(time.Second), nil))
-
-	require.Equal(t, "abc", order(Latency{}, candidates(1, 1, 1), t0, nil), "one at a time")
-
-	require.Equal(t, "ab", order(Latency{}, targets, t0.Add(staleAfter), nil), "an old time is no time: a is tried")
-}
-
-func TestPerformance(t *testing.T) {
-	targets := candidates(1, 1, 1)
-	for i, rate := range []float64{50, 200, 100} {
-		targets[i].state.observeFirstContent(100*time.Millisecond, t0)
-		targets[i].state.observeOutputRate(rate, t0)
-	}
-	require.Equal(t, "bca", order(Performance{}, targets, t0, nil))
-
-	// b takes 2.6 s and costs nine times as much as a, which takes 10.1 s:
-	// four times as fast is worth sixteen times the price.
-	for i, price := range []float64{1, 9, 100} {
-		targets[i].Price = priced(t, price, price)
-	}
-	require.Equal(t, "bac", order(Performance{}, targets, t0, nil))
-	targets[1].Price = priced(t, 17, 17)
-	require.Equal(t, "abc", order(Performance{}, targets, t0, nil))
-	targets[2].Price = nil
-	require.Equal(t, "bca", order(Performance{}, targets, t0, nil), "one unknown price, and time alone decides")
-}
-
-func TestPerformanceExploresWhatHasNotStreamed(t *testing.T) {
-	targets := candidates(1, 1)
-	targets[0].state.observeFirstContent(time.Millisecond, t0)
-	targets[1].state.observeFirstContent(time.Second, t0)
-	targets[1].state.observeOutputRate(10, t0)
-	require.Equal(t, "ab", order(Performance{}, targets, t0, nil))
-	require.Equal(t, "ba", order(Performance{}, targets, t0, nil))
-}
-
 func TestManyTargetsSort(t *testing.T) {
 	weights := make([]float64, 40)
 	for i := range weights {
@@ -215,22 +173,6 @@ func TestManyTargetsSort(t *testing.T) {
 		require.True(t, known)
 		require.Equal(t, strconv.Itoa(i), cost.String())
 	}
-}
-
-func TestAverage(t *testing.T) {
-	var a average
-	_, known := a.get(t0)
-	require.False(t, known)
-	a.add(10, t0)
-	a.add(20, t0)
-	value, known := a.get(t0)
-	require.True(t, known)
-	require.InDelta(t, 12, value, 1e-9)
-	_, known = a.get(t0.Add(staleAfter))
-	require.False(t, known)
-	a.add(50, t0.Add(staleAfter))
-	value, _ = a.get(t0.Add(staleAfter))
-	require.InDelta(t, 50, value, 1e-9, "what is old does not weigh on what is new")
 }
 
 func BenchmarkOrder(b *testing.B) {

@@ -120,14 +120,14 @@ func (s *simulation) next(plan []*Target, free, i, tried int) {
 		t := plan[i]
 		began := s.g.now()
 		state := t.state.breaker.state(began)
-		claim, _, ok := t.claim(began, i >= free, ^lanes(0), tally{})
+		claim, _, ok := t.claim(began, i >= free, ^lanes(0), 0, tally{})
 		if !ok {
 			if i < free {
 				plan = append(plan, t)
 			}
 			continue
 		}
-		probe := claim.tickets != [3]int64{}
+		probe := claim.tickets != [4]int64{}
 		if probe {
 			s.halfOpen[t]++
 			require.Equal(s.t, 1, s.halfOpen[t], "one request at a time finds out")

@@ -21,13 +21,19 @@ var rotations = caddy.NewUsagePool()
 type targetState struct {
 	breaker
 	rotation
-	explored atomic.Int64 // Unix time in nanoseconds of the latest exploration
-	unpriced atomic.Bool  // whether it has been said that a cost is not known
+	inFlight   atomic.Int64 // attempts under way, to the end of their answers
+	firstTrial trial        // for the sake of the time to first content
+	rateTrial  trial        // for the sake of the output rate
+	unpriced   atomic.Bool  // whether it has been said that a cost is not known
+	// latest are the times of whole answers, and of streams; nil where nobody
+	// asks for them.
+	latest [2]atomic.Pointer[recent]
 
-	mu           sync.Mutex
-	latest       [2]atomic.Pointer[recent] // of whole answers, and of streams; nil where nobody asks
-	firstContent average                   // seconds
-	outputRate   average                   // tokens per second
+	mu         sync.Mutex
+	streams    pace    // of streams
+	whole      pace    // of answers in one piece, to their end
+	outputRate average // tokens per second
+	consumed   window
 }
 
 // keepRecent makes the state keep the latest times, of which quantiles are taken.
@@ -41,50 +47,42 @@ func (s *targetState) keepRecent() {
 // an old configuration may still report to a state that nobody else uses.
 func (*targetState) Destruct() error { return nil }
 
-// average is a decayed average: with each sample, avg += (sample - avg) / 5, so
-// that the latest five samples weigh two thirds. What was last sampled longer
-// than staleAfter ago counts as not known.
-type average struct {
-	value float64
-	at    time.Time
-}
-
-const (
-	decay      = 1.0 / 5
-	staleAfter = 10 * time.Minute
-)
-
-func (a *average) add(sample float64, now time.Time) {
-	if _, known := a.get(now); known {
-		a.value += decay * (sample - a.value)
-	} else {
-		a.value = sample
+// pace is that of streams or of whole answers. The state is locked.
+func (s *targetState) pace(stream bool) *pace {
+	if stream {
+		return &s.streams
 	}
-	a.at = now
-}
-
-func (a *average) get(now time.Time) (float64, bool) {
-	return a.value, !a.at.IsZero() && now.Sub(a.at) < staleAfter
-}
-
-func (s *targetState) observeFirstContent(d time.Duration, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.firstContent.add(d.Seconds(), now)
+	return &s.whole
 }
 
 func (s *targetState) observeOutputRate(tokensPerSecond float64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.outputRate.add(tokensPerSecond, now)
+	s.rateTrial.succeeded()
 }
 
-// explore asks for the leave to send a request to a target of which nothing is
-// known. One a second gets it: enough to learn, too few to hurt.
-func (s *targetState) explore(now time.Time) bool {
-	last := s.explored.Load()
-	return now.UnixNano()-last >= int64(time.Second) && s.explored.CompareAndSwap(last, now.UnixNano())
+// trial keeps apart the requests that are sent to a target only to learn of it.
+// Of requests that come in the same moment one gets the leave, and each trial from
+// which nothing is learnt doubles the time to the next: 1 s, 2 s, 4 s, up to 64 s.
+type trial struct {
+	latest atomic.Int64 // stamp
+	futile atomic.Int64 // how many in a row
 }
+
+// leave asks for the leave to try.
+func (t *trial) leave(now time.Time) bool {
+	const doublings = 6
+	latest := t.latest.Load()
+	pause := int64(time.Second) << min(t.futile.Load(), doublings)
+	if stamp(now)-latest < pause || !t.latest.CompareAndSwap(latest, stamp(now)) {
+		return false
+	}
+	t.futile.Add(1)
+	return true
+}
+
+func (t *trial) succeeded() { t.futile.Store(0) }
 
 // Rotation is where a model's round robin stands.
 type Rotation struct {

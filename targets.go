@@ -56,6 +56,7 @@ const (
 	stateCooling  = "cooling"
 	stateHalfOpen = "half_open" // the pause is over, the next request finds out
 	stateProbing  = "probing"   // a request is finding out
+	stateDown     = "down"      // by the provider's health check
 )
 
 // targetStatus is what the admin API tells of a target.
@@ -105,7 +106,7 @@ func (t *Target) status(now time.Time) targetStatus {
 	out := targetStatus{Provider: t.Provider.Name, Model: t.Model, State: stateUp}
 	if l, b := t.hindrance(); b != nil {
 		b.mu.Lock()
-		if out.State = b.state(now); out.State != stateUp { // since a moment ago
+		if out.State = t.stateOf(b, now); out.State != stateUp { // since a moment ago
 			out.Until, out.Failures, out.Reason = b.end(now), b.failures, b.reason
 			out.Credential = b == &l.credential.state.breaker
 		}
@@ -130,7 +131,7 @@ func (l *lane) status(t *Target, now time.Time) credentialStatus {
 	if b := l.hindrance(t); b != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if out.State = b.state(now); out.State != stateUp {
+		if out.State = t.stateOf(b, now); out.State != stateUp {
 			out.Until, out.Reason = b.end(now), b.reason
 		}
 	}
@@ -155,15 +156,24 @@ func (t *Target) hindrance() (at *lane, b *breaker) {
 // hindrance is what keeps requests out of the lane the longest, or nil.
 func (l *lane) hindrance(t *Target) *breaker {
 	var worst *breaker
-	if t.Provider.cooldown.Off {
-		return nil
-	}
 	for _, b := range l.breakers(t) {
+		if b == nil {
+			continue
+		}
 		if until := b.until.Load(); until != 0 && (worst == nil || until > worst.until.Load()) {
 			worst = b
 		}
 	}
 	return worst
+}
+
+// stateOf is the state that a breaker puts the target into.
+func (t *Target) stateOf(b *breaker, now time.Time) string {
+	state := b.state(now)
+	if state == stateCooling && b == t.Provider.checked() {
+		return stateDown
+	}
+	return state
 }
 
 func (b *breaker) state(now time.Time) string {
@@ -217,7 +227,9 @@ func (g *Gateway) clear(targets []*Target) (n int) {
 		for _, l := range t.lanes {
 			l.gate.forget(stamp(g.now()))
 			for _, b := range l.breakers(t) {
-				g.noteUp(t, l, b, b.clear())
+				if b != nil {
+					g.noteUp(t, l, b, b.clear())
+				}
 			}
 		}
 	}

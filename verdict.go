@@ -45,6 +45,8 @@ type failure struct {
 	recorded bool
 	// blameless says that the target will serve other requests well.
 	blameless bool
+	// tooLong says that the context is too long for the target.
+	tooLong bool
 }
 
 func (f *failure) String() string {
@@ -65,6 +67,7 @@ const (
 	verdictStatus      = "status"
 	verdictCredential  = "credential"
 	verdictUnknown     = "unknown_model"
+	verdictTooLong     = "too_long"       // for the target's context, and another one's may be larger
 	verdictInvalid     = "invalid_answer" // an error inside a 200, an empty stream, no JSON
 )
 
@@ -101,7 +104,7 @@ func judgeError(ctx context.Context, err error) failure {
 
 // judgeDial is the verdict on a connection that did not come about. Caddy's
 // error hides its cause from errors.As, so its text has to tell.
-func judgeDial(err reverseproxy.DialError) failure {
+func judgeDial(err error) failure {
 	text := err.Error()
 	for sign, reason := range map[string]string{
 		"connection refused": "connection refused",
@@ -147,6 +150,7 @@ func judgeStatus(status int, header http.Header, body []byte, f *Failover, now t
 		out.verdict, out.reason, out.blameless = verdictUnknown, fmt.Sprintf("%d (it does not know the model)", status), true
 		return out, true
 	}
+	out.tooLong = what.tooLong(status)
 	out.reason = strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	switch {
 	case status == http.StatusRequestTimeout, status == http.StatusConflict, status == http.StatusTooEarly,
@@ -207,7 +211,7 @@ func (x *exchange) allFailed() error {
 	last := x.failures[len(x.failures)-1]
 	switch last.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
-		if last.verdict == verdictStatus {
+		if last.verdict == verdictStatus || last.verdict == verdictTooLong {
 			err.Status = last.status
 		}
 	case http.StatusGatewayTimeout, http.StatusRequestTimeout:

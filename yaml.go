@@ -233,7 +233,7 @@ func kindOf(to any) string {
 		return "a text"
 	case *bool:
 		return "true or false"
-	case *int, *float64:
+	case *int, *int64, *float64:
 		return "a number"
 	case *[]string:
 		return "a list of texts"

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"gopkg.in/yaml.v3"
@@ -51,6 +52,8 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"rpm":               y.count("rpm", &p.RPM),
 		"tpm":               y.count("tpm", &p.TPM),
 		"no_learned_limits": y.decode("no_learned_limits", &p.NoLearnedLimits),
+		"health_check":      y.healthCheck(p.Provider),
+		"healthCheck":       y.healthCheck(p.Provider),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
 		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
@@ -227,6 +230,7 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 			m := ProviderModel{Name: name}
 			if n.Tag != "!!null" {
 				fields := yamlFields{
+					"context":         y.context(&m),
 					"pricing":         y.modelPricing(&m),
 					"maxConcurrency":  y.count("maxConcurrency", &m.MaxConcurrency),
 					"max_concurrency": y.count("max_concurrency", &m.MaxConcurrency),
@@ -239,6 +243,19 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 			p.Models = append(p.Models, m)
 			return nil
 		})(n)
+	}
+}
+
+// context reads the length of a model's context in tokens.
+func (y *yamlReader) context(m *ProviderModel) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode("context", &m.Context)(n); err != nil {
+			return err
+		}
+		if m.Context < 1 {
+			return y.fail(n, "context: expected a number of tokens such as 200000")
+		}
+		return nil
 	}
 }
 
@@ -371,13 +388,13 @@ func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
 
 func (y *yamlReader) model(n *yaml.Node, alias string) error {
 	m := &Model{Alias: alias}
-	selector, priority := "", ""
+	priority := ""
 	fields := yamlFields{
 		"alias":              y.decode("alias", &m.Alias),
 		"description":        y.decode("description", &m.Description),
 		"additionalAliases":  y.decode("additionalAliases", &m.AdditionalAliases),
 		"additional_aliases": y.decode("additional_aliases", &m.AdditionalAliases),
-		"selector":           y.decode("selector", &selector),
+		"selector":           func(n *yaml.Node) error { return y.selector(n, m) },
 		"apiMatch":           y.decode("apiMatch", &m.APIMatch),
 		"api_match":          y.decode("api_match", &m.APIMatch),
 		"priority":           y.decode("priority", &priority),
@@ -393,7 +410,9 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 			m.Hedge = h
 			return nil
 		},
-		"queue": y.queue(&m.Queue),
+		"queue":            y.queue(&m.Queue),
+		"context_overflow": y.contextOverflow(m),
+		"contextOverflow":  y.contextOverflow(m),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
@@ -418,15 +437,45 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 	default:
 		return y.fail(n, "the model %q: priority: expected selector or api_match, got %q", alias, priority)
 	}
-	if selector != "" {
-		if !slices.Contains(selectorNames(), selector) {
-			return y.fail(n, "the model %q: there is no selector %q%s (there are %s)", alias, selector,
-				didYouMean(selector, selectorNames()), strings.Join(selectorNames(), ", "))
-		}
-		m.SelectorRaw = caddyconfig.JSON(map[string]string{"strategy": selector}, nil)
-	}
 	y.gateway.Models = append(y.gateway.Models, m)
 	return nil
+}
+
+// selector reads a strategy: its name, or a mapping of that and its options.
+func (y *yamlReader) selector(n *yaml.Node, m *Model) error {
+	name, configured := "", map[string]any{}
+	if n.Kind == yaml.MappingNode {
+		if err := n.Decode(&configured); err != nil {
+			return y.fail(n, "the model %q: selector: expected names of options", m.Alias)
+		}
+		name, _ = configured["strategy"].(string)
+		delete(configured, "strategy")
+	} else if err := y.decode("selector", &name)(n); err != nil || name == "" {
+		return err
+	}
+	info, err := caddy.GetModule("plexus.selectors." + name)
+	if err != nil {
+		return y.fail(n, "the model %q: there is no selector %q%s (there are %s)", m.Alias, name,
+			didYouMean(name, selectorNames()), strings.Join(selectorNames(), ", "))
+	}
+	module := info.New()
+	if err := caddy.StrictUnmarshalJSON(caddyconfig.JSON(configured, nil), module); err != nil {
+		return y.fail(n, "the model %q: selector: %s: %v", m.Alias, name, err)
+	}
+	m.SelectorRaw = caddyconfig.JSONModuleObject(module, "strategy", name, nil)
+	return nil
+}
+
+func (y *yamlReader) contextOverflow(m *Model) func(*yaml.Node) error {
+	return func(n *yaml.Node) error {
+		if err := y.decode("context_overflow", &m.ContextOverflow)(n); err != nil {
+			return err
+		}
+		if err := m.checkContextOverflow(); err != nil {
+			return y.fail(n, "the model %q: %v", m.Alias, err)
+		}
+		return nil
+	}
 }
 
 func (y *yamlReader) target(n *yaml.Node, m *Model) error {
@@ -435,6 +484,7 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	err := y.mapping(n, fmt.Sprintf("a target of the model %q", m.Alias), yamlFields{
 		"provider":        y.decode("provider", &t.Provider),
 		"model":           y.decode("model", &t.Model),
+		"alias":           y.decode("alias", &t.Alias),
 		"enabled":         y.decode("enabled", &enabled),
 		"max_concurrency": y.count("max_concurrency", &t.MaxConcurrency),
 		"weight":          y.weight(fmt.Sprintf("the model %q", m.Alias), &t.Weight),
@@ -442,8 +492,8 @@ func (y *yamlReader) target(n *yaml.Node, m *Model) error {
 	if err != nil {
 		return err
 	}
-	if t.Provider == "" || t.Model == "" {
-		return y.fail(n, "a target of the model %q needs a provider and a model", m.Alias)
+	if t.Alias == "" && (t.Provider == "" || t.Model == "") {
+		return y.fail(n, "a target of the model %q needs a provider and a model, or an alias", m.Alias)
 	}
 	t.Disabled = !enabled
 	m.Targets = append(m.Targets, t)

@@ -153,6 +153,21 @@ func TestSeedExamplesLoadAsTheyStand(t *testing.T) {
 		"targets":[{"provider":"primary","model":"gpt-4-turbo"},{"provider":"backup","model":"gpt-4o"}]}]`)
 }
 
+// A selector is a name, or a mapping where it has options.
+func TestYAMLSelectors(t *testing.T) {
+	f := func(selector, want string) {
+		t.Helper()
+		got, _, err := adaptYAML("models:\n  fast:\n    selector: " + selector + "\n")
+		require.NoError(t, err)
+		require.JSONEq(t, `{"models":[{"alias":"fast","targets":null`+want+`}]}`, plexusApp(t, got))
+	}
+	f(`""`, ``)
+	f(`least_busy`, `,"selector":{"strategy":"least_busy"}`)
+	f(`sticky`, `,"selector":{"strategy":"sticky"}`)
+	f(`{strategy: usage}`, `,"selector":{"strategy":"usage"}`)
+	f(`{strategy: sticky, by: header, header: X-Session}`, `,"selector":{"strategy":"sticky","by":"header","header":"X-Session"}`)
+}
+
 func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f := func(body, want string) {
 		t.Helper()
@@ -225,7 +240,7 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f("pricing:\n  models: {a: 7}\n", `plexus.yaml:2: expected a price to be a mapping`)
 	f(model("    additional_aliases: quick\n"), `plexus.yaml:3: additional_aliases: expected a list of texts`)
 	f(model("    description: []\n"), `plexus.yaml:3: description: expected a text`)
-	f(model("    selector: {strategy: random}\n"), `plexus.yaml:3: selector: expected a text`)
+	f(model("    selector: [random]\n"), `plexus.yaml:3: selector: expected a text`)
 	f(model("    apiMatch: sometimes\n"), `plexus.yaml:3: apiMatch: expected true or false`)
 	f(model("    targets: {provider: a, model: b}\n"), `plexus.yaml:3: targets: expected a list`)
 	f(model("    targets:\n      - openai/gpt-4o\n"), `plexus.yaml:4: expected a target of the model "fast" to be a mapping`)
@@ -266,16 +281,30 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f(provider("    models: {a: {pricing: {input: -1}}}\n"), `plexus.yaml:3: input: expected a price`)
 	f(provider("    models: {a: {pricing: {output: .nan}}}\n"), `plexus.yaml:3: output: expected a price`)
 	f(provider("    models: {a: {pricing: {cached: -1}}}\n"), `plexus.yaml:3: cached: expected a price`)
+	f(provider("    health_check: ping\n"), `plexus.yaml:3: health_check: expected models or tcp, got "ping"`)
+	f(provider("    health_check: {interval: 30}\n"), `plexus.yaml:3: interval: expected a duration such as 30s, got "30"`)
+	f(provider("    health_check: {fails: -1}\n"), `plexus.yaml:3: health_check: fails: expected at least 1, got -1`)
+	f(provider("    health_check: {every: 1s}\n"), `plexus.yaml:3: unknown key "every" of health_check`)
+	f(provider("    models: {a: {context: 0}}\n"), `plexus.yaml:3: context: expected a number of tokens such as 200000`)
+	f(provider("    models: {a: {context: long}}\n"), `plexus.yaml:3: context: expected a number`)
 	f("pricing: {models: {a: {inputPer1M: .inf}}}\n", `plexus.yaml:1: inputPer1M: expected a price`)
 
 	// Models.
 	f(model("    targets:\n      - model: b\n"), `plexus.yaml:4: a target of the model "fast" needs a provider and a model`)
 	f(model("    targets:\n      - provider: a\n"), `plexus.yaml:4: a target of the model "fast" needs a provider and a model`)
+	f(model("    context_overflow: drop\n"), `plexus.yaml:3: the model "fast": context_overflow: expected ask or skip, got "drop"`)
+	f("providers: {ollama: {}}\n"+model("    targets:\n      - {alias: slow}\n"), `plexus.yaml:5: model "fast": target alias:slow: model "slow" is not defined`)
+	f("providers: {ollama: {}}\n"+model("    targets:\n      - {alias: slow, provider: a}\n"), `plexus.yaml:5: model "fast": target alias:slow: it is another model already`)
 	f(model("    targets:\n      - {provider: a, model: b, weight: 0}\n"), `plexus.yaml:4: the model "fast": the weight 0 is not a positive number`)
 	f(model("    targets:\n      - provider: a\n        model: b\n        weight: -0.5\n"), `plexus.yaml:6: the model "fast": the weight -0.5 is not a positive number`)
 	f(model("    targets:\n      - {provider: a, model: b, weight: .inf}\n"), `plexus.yaml:4: the model "fast": the weight +Inf is not a positive number`)
 	f(model("    targets:\n      - {provider: a, model: b, weight: .nan}\n"), `plexus.yaml:4: the model "fast": the weight NaN is not a positive number`)
 	f(model("    selector: in-order\n"), `plexus.yaml:3: the model "fast": there is no selector "in-order"; did you mean "in_order"? (there are `)
+	f(model("    selector: {by: user}\n"), `plexus.yaml:3: the model "fast": there is no selector "" (there are `)
+	f(model("    selector: {strategy: random, by: user}\n"), `plexus.yaml:3: the model "fast": selector: random: json: unknown field "by"`)
+	f(model("    selector: {strategy: sticky, by: .nan}\n"), `plexus.yaml:3: the model "fast": selector: sticky: `)
+	f(model("    selector:\n      strategy: sticky\n      by: [user]\n"), `plexus.yaml:4: the model "fast": selector: sticky: `)
+	f(model("    selector:\n      strategy: sticky\n      [a]: b\n"), `plexus.yaml:4: the model "fast": selector: expected names of options`)
 	f(model("    priority: speed\n"), `plexus.yaml:3: the model "fast": priority: expected selector or api_match, got "speed"`)
 
 	// Keys and the server.
