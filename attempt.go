@@ -140,7 +140,7 @@ func (a *attempt) recent() *recent {
 
 // tells tells whether the attempt says anything of how fast the target answers
 // questions.
-func (a *attempt) tells() bool { return a.x.op.verb != verbCount && a.x.op.verb != verbEmbed }
+func (a *attempt) tells() bool { return a.x.op.verb != verbCount }
 
 // failed completes what is known of an attempt that came to nothing. The cause
 // goes to the log alone: it may name the provider's host.

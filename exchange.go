@@ -44,12 +44,12 @@ type exchange struct {
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure
+	overflowed   int64         // the largest context window that was too small
 	want         tally         // what the request takes, by all that is known before
 	full         []contender   // the targets at which there was no room
 	granted      granted       // the slot for which it has waited
 	waitsSince   time.Time     // zero until it has waited
 	queued       time.Duration // for which it has
-	overflowed   int64         // the largest context window that was too small
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage
 	promptTokens int            // by the size of the request

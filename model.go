@@ -22,7 +22,8 @@ type Model struct {
 	Description string `json:"description,omitempty"`
 
 	// The strategy that orders the targets: random, in_order, round_robin,
-	// cost, latency, performance, or any other module of this namespace.
+	// cost, latency, performance, least_busy, usage, sticky, or any other
+	// module of this namespace.
 	// Default: `{"strategy":"random"}`.
 	SelectorRaw json.RawMessage `json:"selector,omitempty" caddy:"namespace=plexus.selectors inline_key=strategy"`
 

@@ -1,7 +1,11 @@
 package plexus
 
 import (
+	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,12 +132,16 @@ func TestCrowding(t *testing.T) {
 	for range int(crowd) + trusted - 1 {
 		s.begin(true, true, t0)
 	}
-	require.Equal(t, 1., s.streams.crowding(t0), "as many as usual, and a few")
+	require.InDelta(t, 1., s.streams.crowding(t0), 0, "as many as usual, and a few")
 	s.begin(true, true, t0)
 	require.Greater(t, s.streams.crowding(t0), 1.)
 }
 
 func TestTrials(t *testing.T) {
+	target := candidates(1)[0]
+	require.True(t, target.Explore(t0))
+	require.False(t, target.Explore(t0))
+
 	var tr trial
 	now, trials := t0, 0
 	for range 3600 {
@@ -148,4 +156,71 @@ func TestTrials(t *testing.T) {
 	require.True(t, tr.leave(now.Add(time.Minute)))
 	tr.succeeded()
 	require.True(t, tr.leave(now.Add(time.Minute+time.Second)))
+}
+
+// An attempt is in flight to the end of its answer, and waits until the first
+// content, whatever becomes of it.
+func TestFlightsEnd(t *testing.T) {
+	f := func(known bool, handler http.HandlerFunc) {
+		t.Helper()
+		p := newProvider(t, handler)
+		g := newGateway(t, fmt.Sprintf("provider lab {\n base_url %s/v1\n cooldown off\n}\nmodel fast {\n target lab m\n failover {\n first_content 50ms\n }\n}", p.URL))
+		url := serveGateway(t, g).URL
+		state := g.router.names["fast"].targets[0].state
+		post(t, url+"/v1/chat/completions", `{"model":"fast","stream":true}`)
+		awaits(t, "nothing is in flight", func() bool { return state.inFlight.Load() == 0 })
+		state.mu.Lock()
+		defer state.mu.Unlock()
+		require.Zero(t, state.streams.waiting)
+		require.Zero(t, state.streams.began)
+		_, learnt := state.streams.took.get(time.Now())
+		require.Equal(t, known, learnt)
+	}
+	f(true, streams(chatRole, chatHello, chatStop, chatDone))
+	f(true, streams(chatRole, chatHello)) // and breaks off
+	f(false, says(400, `{"error":{"message":"no"}}`))
+	f(false, says(503, ``))
+	f(false, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	f(false, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+}
+
+// A transport is a module of anybody's, and may panic.
+func TestFlightEndsInAPanic(t *testing.T) {
+	g := newGateway(t, "provider lab {\n base_url http://127.0.0.1:1/v1\n}\nmodel fast {\n target lab m\n}")
+	target := g.router.names["fast"].targets[0]
+	target.Provider.transport = roundTripperFunc(func(*http.Request) (*http.Response, error) {
+		require.EqualValues(t, 1, target.InFlight())
+		panic("at the disco")
+	})
+	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(askFast))
+	r.Header.Set("Content-Type", "application/json")
+	op, _ := operationOf(r)
+	x := newExchange(g, httptest.NewRecorder(), r, op)
+	defer x.finish()
+	require.NoError(t, x.readRequest())
+	var err error
+	x.route, err = g.router.Resolve("fast")
+	require.NoError(t, err)
+	require.PanicsWithValue(t, "at the disco", func() { _ = x.dispatch() })
+	require.Zero(t, target.InFlight())
+	require.Zero(t, target.state.whole.waiting)
+}
+
+type roundTripperFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripperFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// What is learnt is there after a reload, and with it what is in flight.
+func TestPacesOutliveReloads(t *testing.T) {
+	config := fmt.Sprintf("provider lab {\n base_url http://%d.lab.example/v1\n}\nmodel fast {\n target lab m\n}", simulations.Add(1))
+	old := newGateway(t, config).router.names["fast"].targets[0]
+	old.saw(time.Second, time.Now())
+	f := old.state.begin(true, true, time.Now())
+	reloaded := newGateway(t, config).router.names["fast"].targets[0]
+	d, known := reloaded.FirstContent(time.Now())
+	require.True(t, known)
+	require.Equal(t, time.Second, d)
+	require.EqualValues(t, 1, reloaded.InFlight())
+	f.end()
+	require.Zero(t, reloaded.InFlight())
 }

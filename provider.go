@@ -83,6 +83,10 @@ type Provider struct {
 	// minutes while it keeps failing.
 	Cooldown *Cooldown `json:"cooldown,omitempty"`
 
+	// Looks beside the requests whether this provider can be reached. Default:
+	// only requests find out.
+	HealthCheck *HealthCheck `json:"health_check,omitempty"`
+
 	// How many requests may be under way at this provider at the same time, at
 	// all its models and with all its credentials. Default: any number.
 	MaxConcurrency int `json:"max_concurrency,omitempty"`
@@ -98,10 +102,6 @@ type Provider struct {
 	// Ignores what this provider says in its answers of its rate limits, instead
 	// of asking others while nothing is left of one. Default: `false`.
 	NoLearnedLimits bool `json:"no_learned_limits,omitempty"`
-
-	// Looks beside the requests whether this provider can be reached. Default:
-	// only requests find out.
-	HealthCheck *HealthCheck `json:"health_check,omitempty"`
 
 	// Leaves chat streams as the client asked for them, instead of asking this
 	// provider for their usage. Default: `false`.

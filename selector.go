@@ -138,10 +138,11 @@ type luck struct {
 }
 
 func (l *luck) draw() float64 {
+	chance := rand.Float64
 	if l.chance != nil {
-		return l.chance()
+		chance = l.chance
 	}
-	return rand.Float64()
+	return chance()
 }
 
 // Random picks a target by chance, in proportion to the weights: of two targets

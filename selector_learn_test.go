@@ -294,7 +294,7 @@ func TestEffectiveWeight(t *testing.T) {
 		require.InDelta(t, want, target.EffectiveWeight(now), 1e-9)
 	}
 	own := &target.state.breaker
-	require.Equal(t, 70., target.EffectiveWeight(now), "exactly")
+	require.InDelta(t, 70., target.EffectiveWeight(now), 0, "exactly")
 	f(own, "x", 63)
 	f(own, ".", 63)
 	f(own, "x.x.", 49)
@@ -304,10 +304,10 @@ func TestEffectiveWeight(t *testing.T) {
 	f(own, "xxxxxxxxxxxx", 7)
 	f(own, ".....", 35)
 	f(own, ".....", 70)
-	require.Equal(t, 70., target.EffectiveWeight(now), "exactly")
+	require.InDelta(t, 70., target.EffectiveWeight(now), 0, "exactly")
 	f(own, "xxxxxxxxxx", 7)
 	now = now.Add(staleAfter + time.Second)
-	require.Equal(t, 70., target.EffectiveWeight(now), "so long ago says nothing")
+	require.InDelta(t, 70., target.EffectiveWeight(now), 0, "so long ago says nothing")
 }
 
 // Of two targets alike, the one of which half the attempts fail gets a third.

@@ -47,13 +47,13 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"headers":           y.decode("headers", &header),
 		"extraBody":         y.extraBody(p),
 		"disable_cooldown":  y.decode("disable_cooldown", &p.off),
+		"health_check":      y.healthCheck(p.Provider),
+		"healthCheck":       y.healthCheck(p.Provider),
 		"maxConcurrency":    y.count("maxConcurrency", &p.MaxConcurrency),
 		"max_concurrency":   y.count("max_concurrency", &p.MaxConcurrency),
 		"rpm":               y.count("rpm", &p.RPM),
 		"tpm":               y.count("tpm", &p.TPM),
 		"no_learned_limits": y.decode("no_learned_limits", &p.NoLearnedLimits),
-		"health_check":      y.healthCheck(p.Provider),
-		"healthCheck":       y.healthCheck(p.Provider),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
 		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
@@ -230,8 +230,8 @@ func (y *yamlReader) providerModels(p *yamlProvider) func(*yaml.Node) error {
 			m := ProviderModel{Name: name}
 			if n.Tag != "!!null" {
 				fields := yamlFields{
-					"context":         y.context(&m),
 					"pricing":         y.modelPricing(&m),
+					"context":         y.context(&m),
 					"maxConcurrency":  y.count("maxConcurrency", &m.MaxConcurrency),
 					"max_concurrency": y.count("max_concurrency", &m.MaxConcurrency),
 				}
@@ -410,9 +410,9 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 			m.Hedge = h
 			return nil
 		},
-		"queue":            y.queue(&m.Queue),
 		"context_overflow": y.contextOverflow(m),
 		"contextOverflow":  y.contextOverflow(m),
+		"queue":            y.queue(&m.Queue),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")
