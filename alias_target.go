@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -147,6 +148,11 @@ func (r *Router) flatten(g *Gateway, rt *route) error {
 			}
 		}
 	}
+	if h := rt.model.Hedge; h != nil && h.Quantile > 0 {
+		for _, t := range rt.targets {
+			t.state.keepRecent()
+		}
+	}
 	return nil
 }
 
@@ -229,14 +235,6 @@ func (t *Target) all() iter.Seq[*Target] {
 	}
 }
 
-// lead is the target, or the first of those that it stands for.
-func (t *Target) lead() *Target {
-	if t.members == nil {
-		return t
-	}
-	return t.members[0]
-}
-
 // best is the least of a figure among what the target stands for, and whether it
 // is known of any.
 func (t *Target) best(figure func(*Target) (float64, bool)) (least float64, known bool) {
@@ -249,6 +247,27 @@ func (t *Target) best(figure func(*Target) (float64, bool)) (least float64, know
 		}
 	}
 	return least, known
+}
+
+// view is the best view of what the target stands for.
+func (t *Target) view(look func(*Target) view) (best view) {
+	if t.members == nil {
+		return look(t)
+	}
+	for _, member := range t.members {
+		if v := look(member); v.known && (!best.known || v.score < best.score) {
+			best = v
+		}
+	}
+	return best
+}
+
+// consumption is what all that the target stands for have lately given.
+func (t *Target) consumption(now time.Time) (sum consumption) {
+	for member := range t.all() {
+		sum.add(member.state.consumption(now), 1)
+	}
+	return sum
 }
 
 // leastCost is what the request is expected to cost at the cheapest of some

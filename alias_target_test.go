@@ -111,7 +111,7 @@ func TestWeightOfAModelAmongTargets(t *testing.T) {
 	`)
 	source := rand.New(rand.NewPCG(3, 4))
 	for _, alias := range []string{"outer", "inner"} {
-		g.router.names[alias].selector = &Random{luck{chance: source.Float64}}
+		g.router.names[alias].selector = &Random{luck{source.Float64}}
 	}
 	first := map[string]int{}
 	const calls = 4000
@@ -211,9 +211,9 @@ func TestFiguresOfAModelAmongTargets(t *testing.T) {
 		now := time.Now()
 		for _, target := range g.router.names["outer"].targets {
 			seconds := map[string]time.Duration{"x": 2, "y": 4, "z": 1}[target.Model]
-			whole := target.state.begin(false, true, now.Add(-seconds*time.Second))
-			whole.answered(now)
-			whole.end()
+			f := target.state.begin(false, true, now.Add(-seconds*time.Second))
+			f.answered(now)
+			f.end()
 			target.state.observeOutputRate(100, now)
 		}
 		order, _ := planOf(t, g, "outer", now)
@@ -398,4 +398,30 @@ func TestPlainModelsPayNothingForOthers(t *testing.T) {
 		route.fit(&req, &op, estimate{})
 		_, _, _ = route.plan(&op, estimate{}, now, room[:0])
 	}), 1.0)
+}
+
+// A model is as busy as all of its targets, keeps conversations by its own name,
+// and has the weight of the best of them.
+func TestLoadOfAModelAmongTargets(t *testing.T) {
+	targets := candidates(1, 1, 1)
+	outer := func(members ...*Target) *Target {
+		return &Target{Provider: members[0].Provider, Model: members[0].Model, Weight: 2, alias: "m", members: members, state: new(targetState)}
+	}
+	flight := targets[0].state.begin(true, true, t0)
+	targets[1].state.begin(true, true, t0)
+	require.EqualValues(t, 2, outer(targets...).InFlight())
+	flight.end()
+	require.EqualValues(t, 1, outer(targets...).InFlight())
+	require.InDelta(t, outer(targets...).fate(7), outer(targets[1]).fate(7), 0, "whichever of them may be asked")
+	require.NotEqual(t, targets[0].fate(7), outer(targets...).fate(7))
+
+	g := newGateway(t, nested)
+	route, err := g.router.Resolve("inner")
+	require.NoError(t, err)
+	all := outer(route.Targets...)
+	require.InDelta(t, 2, all.EffectiveWeight(g.now()), 0)
+	g.blame(attemptAt(route.Targets[0], g.now()), &failure{})
+	require.InDelta(t, 2, all.EffectiveWeight(g.now()), 0)
+	g.blame(attemptAt(route.Targets[1], g.now()), &failure{})
+	require.InDelta(t, 1.8, all.EffectiveWeight(g.now()), 1e-9)
 }

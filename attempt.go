@@ -22,6 +22,10 @@ type attempt struct {
 	claim    claim
 	number   int  // from 1
 	second   bool // it runs beside a first one
+	// tried and asked are what had failed, and how many targets had been asked,
+	// when it began.
+	tried []failure
+	asked int
 
 	began  time.Time
 	flight flight
@@ -36,7 +40,7 @@ type attempt struct {
 func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
 	x.attempts++
 	x.target, x.targetAPI = t, passage.op.api
-	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts}
+	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts, tried: x.failures, asked: x.asked}
 }
 
 // run asks the target. It returns nil once the client has got its answer, good

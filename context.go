@@ -86,29 +86,38 @@ const mostOutput = 1 << 40
 
 // outgrown tells whether a target of at least this size has said that the
 // context is too long for it.
-func (x *exchange) outgrown(t *Target) bool { return t.window != 0 && t.window <= x.overflowed }
+func (x *exchange) outgrown(t *Target) bool {
+	return x.route.skipsOverflow() && t.window != 0 && t.window <= tooSmall(x.failures)
+}
 
-// tooLong notes that the context is too long for a target. It tells whether
-// another one may take it that can be asked now.
-func (x *exchange) tooLong(t *Target) bool {
-	if !x.route.skipsOverflow() {
+// tooSmall is the largest window of the targets that said so; 0 where none did
+// whose window is known.
+func tooSmall(failures []failure) (window int64) {
+	for i := range failures {
+		if failures[i].tooLong {
+			window = max(window, failures[i].target.window)
+		}
+	}
+	return window
+}
+
+// movesOn tells whether a request whose context is too long for the target may be
+// taken by another one that can be asked now. It goes by what was known when the
+// attempt began, for another may be under way beside it.
+func (a *attempt) movesOn() bool {
+	x, t := a.x, a.target
+	if !x.route.skipsOverflow() || a.asked >= a.failover.Attempts {
 		return false
 	}
-	x.overflowed = max(x.overflowed, t.window)
-	if x.asked >= x.failover.Attempts {
-		return false
-	}
-	now := x.gateway.now()
-	for _, other := range x.route.Targets {
-		if other == t || x.outgrown(other) || other.Provider.distance(&x.op) < 0 || !other.free(now) && !other.pardoned(now) {
-			continue
+	now, outgrown := x.gateway.now(), max(t.window, tooSmall(a.tried))
+	return slices.ContainsFunc(x.route.Targets, func(other *Target) bool {
+		switch {
+		case other == t, other.window != 0 && other.window <= outgrown, other.Provider.distance(&x.op) < 0,
+			!other.free(now) && !other.pardoned(now),
+			slices.ContainsFunc(a.tried, func(f failure) bool { return f.target.state == other.state }):
+			return false
 		}
-		if slices.ContainsFunc(x.failures, func(f failure) bool { return f.target.state == other.state }) {
-			continue
-		}
-		if _, err := x.prepare(other); err == nil {
-			return true
-		}
-	}
-	return false
+		_, err := x.prepare(other)
+		return err == nil
+	})
 }

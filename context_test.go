@@ -205,3 +205,32 @@ func TestATooLongRequestIsNotAskedOfSmallTargets(t *testing.T) {
 	require.Equal(t, 200, got.status)
 	require.Equal(t, 1, providers[0].count())
 }
+
+// A second target that is asked beside the first says that it is too small: the
+// client hears of the first.
+func TestATooLongContextForTheSecondOfTwo(t *testing.T) {
+	a, b := newSlow(t, says(200, chatAnswer)), newSlow(t, says(400, tooLong))
+	_, _, url := overflowing(t, "context_overflow skip\n hedge "+soon, []int{8000, 16000, 32000}, a.Config.Handler.ServeHTTP, b.Config.Handler.ServeHTTP, says(500, ""))
+	go func() {
+		<-b.asked
+		b.unblock()
+		a.unblock()
+	}()
+	got := post(t, url+"/v1/chat/completions", askFast)
+	require.Equal(t, 200, got.status)
+	require.Equal(t, "p1", got.header.Get("X-Plexus-Provider"))
+}
+
+// The first of two that run beside each other is too small: the second answers.
+func TestATooLongContextForTheFirstOfTwo(t *testing.T) {
+	a, b := newSlow(t, says(400, tooLong)), newSlow(t, says(200, chatAnswer))
+	_, _, url := overflowing(t, "context_overflow skip\n hedge "+soon, []int{8000, 16000}, a.Config.Handler.ServeHTTP, b.Config.Handler.ServeHTTP)
+	go func() {
+		<-b.asked
+		a.unblock()
+		b.unblock()
+	}()
+	got := post(t, url+"/v1/chat/completions", askFast)
+	require.Equal(t, 200, got.status)
+	require.Equal(t, "p2", got.header.Get("X-Plexus-Provider"))
+}

@@ -44,7 +44,6 @@ type exchange struct {
 	attempts     int
 	repeated     bool // the last target has been asked twice
 	failures     []failure
-	overflowed   int64         // the largest context window that was too small
 	want         tally         // what the request takes, by all that is known before
 	full         []contender   // the targets at which there was no room
 	granted      granted       // the slot for which it has waited

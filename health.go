@@ -86,7 +86,8 @@ const leastShare = 0.1
 // where attempts that have not been made yet count as good ones, failures of more
 // than ten minutes ago do not count, and as many attempts are looked at as
 // last_standing says. A target that is as good as new has all of its weight again.
-// Of several credentials the best one tells.
+// Of several credentials the best one tells, and of several targets that it
+// stands for.
 func (t *Target) EffectiveWeight(now time.Time) float64 {
 	share := leastShare
 	for member := range t.all() {

@@ -105,6 +105,9 @@ func (x *exchange) second() *attempt {
 	defer x.race.mu.Unlock()
 	for x.race.winner == nil && x.asked < x.failover.Attempts && !x.plan.exhausted() {
 		t, _, _ := x.plan.next()
+		if x.outgrown(t) {
+			continue
+		}
 		passage, err := x.prepare(t)
 		if err != nil {
 			continue

@@ -21,7 +21,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(judgeError(a.ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
-	if verdict.tooLong && x.tooLong(t) {
+	if verdict.tooLong && a.movesOn() {
 		verdict.verdict, verdict.blameless, next = verdictTooLong, true, true
 		verdict.reason = strconv.Itoa(res.StatusCode) + " (the context is too long for it)"
 	}

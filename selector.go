@@ -50,7 +50,7 @@ type Selection struct {
 
 // Target is one provider's model behind an alias, or stands for another alias:
 // then its figures are the best among that one's targets, the first of which it
-// names.
+// names, and its load is that of all of them.
 type Target struct {
 	Provider *Provider
 	// Model is the provider's name of the model.
@@ -116,9 +116,11 @@ func (t *Target) OutputRate(now time.Time) (float64, bool) {
 }
 
 // InFlight is how many attempts at the target are under way.
-func (t *Target) InFlight() int64 {
-	least, _ := t.best(func(t *Target) (float64, bool) { return float64(t.state.inFlight.Load()), true })
-	return int64(least)
+func (t *Target) InFlight() (n int64) {
+	for member := range t.all() {
+		n += member.state.inFlight.Load()
+	}
+	return n
 }
 
 // Explore asks for the leave to send a request to a target only to learn of it. It
@@ -213,8 +215,8 @@ func (RoundRobin) Order(s *Selection) {
 		sortBy(s.Candidates, debts)
 		return
 	}
-	for _, t := range s.Candidates {
-		s.Rotation.credits[t.state] += t.EffectiveWeight(s.Now)
+	for i, t := range s.Candidates {
+		s.Rotation.credits[t.state] = -debts[i]
 	}
 	sortBy(s.Candidates, debts)
 	s.Rotation.credits[s.Candidates[0].state] -= sum

@@ -12,16 +12,6 @@ type view struct {
 	known bool
 }
 
-// view is what is expected of the best that the target stands for.
-func (t *Target) view(look func(*Target) view) (best view) {
-	for member := range t.all() {
-		if v := look(member); v.known && (!best.known || v.score < best.score) {
-			best = v
-		}
-	}
-	return best
-}
-
 const (
 	// alike is how much worse than the best a target may be and still count as
 	// about as good: averages of a few samples tell no more.
@@ -40,9 +30,12 @@ func (l *luck) orderObserved(s *Selection, look func(*Target) view, of func(*Tar
 	var explored *Target
 	for _, t := range s.Candidates {
 		v := t.view(look)
+		if v.known && t.members != nil {
+			of(t).succeeded() // what it stands for has been seen
+		}
 		if !v.known {
 			v.score = math.Inf(1)
-			if explored == nil && !s.Fallback && of(t.lead()).leave(s.Now) {
+			if explored == nil && !s.Fallback && of(t).leave(s.Now) {
 				explored = t
 			}
 		}
@@ -68,7 +61,7 @@ func (l *luck) orderObserved(s *Selection, look func(*Target) view, of func(*Tar
 // overdue is, for a small part of the requests, the known target that promises the
 // most, if that is more than what the best one keeps; else nil.
 func (l *luck) overdue(s *Selection, scores, promises []float64, of func(*Target) *trial) *Target {
-	if len(scores) < 2 || l.draw() >= trialShare {
+	if s.Fallback || len(scores) < 2 || l.draw() >= trialShare {
 		return nil
 	}
 	best, promising := 0, 0
@@ -80,7 +73,7 @@ func (l *luck) overdue(s *Selection, scores, promises []float64, of func(*Target
 			promising = i
 		}
 	}
-	if t := s.Candidates[promising]; promises[promising] < scores[best] && of(t.lead()).leave(s.Now) {
+	if t := s.Candidates[promising]; promises[promising] < scores[best] && of(t).leave(s.Now) {
 		return t
 	}
 	return nil

@@ -59,7 +59,7 @@ func (LeastUsed) Order(s *Selection) {
 	sums, uses := roomSums[:0], roomUses[:0]
 	var all consumption
 	for _, t := range s.Candidates {
-		sum := s.consumption(t)
+		sum := t.consumption(s.Now)
 		all.add(sum, 1)
 		sum.unknown += t.InFlight()
 		sums = append(sums, sum)
@@ -72,18 +72,6 @@ func (LeastUsed) Order(s *Selection) {
 		uses = append(uses, (float64(sums[i].tokens)+mean*float64(sums[i].unknown))/t.EffectiveWeight(s.Now))
 	}
 	sortBy(s.Candidates, uses)
-}
-
-// consumption is what a target gave in the last minute, or the least used of those
-// that it stands for.
-func (s *Selection) consumption(t *Target) (least consumption) {
-	first := true
-	for member := range t.all() {
-		if sum := member.state.consumption(s.Now); first || sum.tokens < least.tokens {
-			least, first = sum, false
-		}
-	}
-	return least
 }
 
 // Interface guards

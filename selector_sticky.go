@@ -97,14 +97,10 @@ func (y *Sticky) Order(s *Selection) {
 // fate is a number between 0 and 1 that looks like chance, but is always the same
 // for the same key and target.
 func (t *Target) fate(key uint64) float64 {
-	if t.alias != "" {
-		return fate(key, xxhash.Sum64String(aliasPrefix+t.alias))
-	}
 	target := xxhash.Sum64String(t.Provider.Name) ^ bits.RotateLeft64(xxhash.Sum64String(t.Model), 1)
-	return fate(key, target)
-}
-
-func fate(key, target uint64) float64 {
+	if t.alias != "" {
+		target = xxhash.Sum64String(t.String())
+	}
 	const precision = 53 // of a float64
 	return (float64(mixed(key^mixed(target))>>(64-precision)) + 0.5) / (1 << precision)
 }

@@ -211,7 +211,7 @@ func (x *exchange) allFailed() error {
 	last := x.failures[len(x.failures)-1]
 	switch last.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
-		if last.verdict == verdictStatus || last.verdict == verdictTooLong {
+		if last.verdict == verdictStatus || last.tooLong {
 			err.Status = last.status
 		}
 	case http.StatusGatewayTimeout, http.StatusRequestTimeout:
