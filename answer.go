@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -29,6 +30,8 @@ type answer struct {
 	closed   bool          // nothing of it can follow
 	errored  bool          // the provider says so
 	told     bool          // the client has been told that it broke off
+	opened   bool          // a keep-alive has sent the client a header
+	inArray  bool          // the client has got elements of an array
 }
 
 // pass passes the answer on: by relay where client and target speak the same
@@ -105,15 +108,19 @@ func (a *answer) gone(err error) *failure {
 	return a.failed(judgeError(a.ctx, err), err)
 }
 
-// commit sends the header to the client. From here on there is no failover.
-func (a *answer) commit() error {
+// commit makes the answer the client's. From here on there is no failover.
+func (a *answer) commit(as shape) *failure {
 	x := a.x
-	if !a.clock.Stop() {
+	if late := a.clocks.commit(as == inOnePiece); late != nil {
 		// The first content came in the very moment in which time ran out.
-		return errFirstContent
+		return a.gone(late)
 	}
 	if !a.wins() {
-		return errOutrun
+		return a.gone(errOutrun)
+	}
+	var fits bool
+	if a.opened, fits = x.keeper.take(as); !fits {
+		return a.fail(failure{reason: "an answer in one piece, where the client has been promised a stream", verdict: verdictInvalid, blameless: true})
 	}
 	now := x.gateway.now()
 	x.committed = true
@@ -122,9 +129,6 @@ func (a *answer) commit() error {
 		x.letGo()
 	}
 	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
-	header := x.w.Header()
-	copyAnswerHeader(header, a.res.Header)
-	x.nameTarget(header)
 	a.flight.answered(now)
 	if a.tells() {
 		a.recent().add(a.content, now)
@@ -133,18 +137,42 @@ func (a *answer) commit() error {
 	return nil
 }
 
-// sendWhole gives the client an answer in one piece. A kind takes the place of the
-// provider's Content-Type.
-func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
-	if err := a.commit(); err != nil {
-		return a.gone(err)
+// header sends the header to the client, unless a keep-alive has done so. The
+// kind and the length take the place of the provider's, where they are given.
+func (a *answer) header(status int, kind string, length int64) {
+	if a.opened {
+		return
 	}
 	header := a.x.w.Header()
+	copyAnswerHeader(header, a.res.Header)
+	a.x.nameTarget(header)
 	if kind != "" {
 		header["Content-Type"] = []string{kind}
 	}
-	header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if length >= 0 {
+		header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	}
 	a.x.w.WriteHeader(status)
+}
+
+// streamHeader sends the header of a stream.
+func (a *answer) streamHeader(status int, kind string) {
+	if !a.opened {
+		streamHeader(a.x.w.Header())
+		a.header(status, kind, unknownLength)
+	}
+}
+
+// unknownLength is that of a body which is as long as it gets.
+const unknownLength = -1
+
+// sendWhole gives the client an answer in one piece. A kind takes the place of the
+// provider's Content-Type.
+func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
+	if f := a.commit(inOnePiece); f != nil {
+		return f
+	}
+	a.header(status, kind, int64(len(body)))
 	a.finished = true
 	if _, err := a.x.w.Write(body); err != nil {
 		a.clientGone(err)
@@ -162,12 +190,9 @@ func streamHeader(header http.Header) {
 	header["X-Accel-Buffering"] = []string{"no"}
 }
 
-// send writes bytes and sees to it that they leave.
-func (x *exchange) send(b []byte) error {
-	if _, err := x.w.Write(b); err != nil {
-		return err
-	}
-	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+// flushed sees to it that what was written leaves.
+func flushed(rc *http.ResponseController) error {
+	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil
@@ -176,9 +201,9 @@ func (x *exchange) send(b []byte) error {
 // ended judges how the provider's stream ended. One that it left unfinished ends
 // with the error event of the client's API: never in silence, as if this were
 // all. A finished one may end without the API's mark of the end, as some
-// servers do, but may not break off before it.
+// servers do, or not at all, but may not break off before it.
 func (a *answer) ended(err error) {
-	orderly := err == nil || errors.Is(err, io.EOF)
+	orderly := err == nil || errors.Is(err, io.EOF) || a.late() != nil
 	switch {
 	case a.errored:
 		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
@@ -187,19 +212,49 @@ func (a *answer) ended(err error) {
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)
 	default:
-		e := a.brokenOff()
-		a.conclude(verdictInvalid, e, err)
+		verdict, e := a.brokenOff()
+		a.conclude(verdict, e, err)
 		if !a.told {
-			_ = a.send(a.x.op.api.ErrorEvent(e.forClient(), a.events)) // nothing is left to try
+			_ = a.send(a.errorEvent(e.forClient())) // nothing is left to try
 		}
 	}
 }
 
-func (a *answer) brokenOff() *Error {
-	return fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target)
+// late is the clock that ended the attempt, or nil.
+func (a *attempt) late() *overdue {
+	late, _ := errors.AsType[*overdue](context.Cause(a.ctx))
+	return late
 }
 
-func (a *answer) send(b []byte) error { return a.x.send(b) }
+// brokenOff is the verdict on an answer that was not all, and what the client is
+// told of it.
+func (a *attempt) brokenOff() (verdict string, e *Error) {
+	late := a.late()
+	if late == nil {
+		return verdictInvalid, fail(ErrStreamBroken, "the answer of %s broke off before its end", a.target)
+	}
+	e = fail(ErrStreamBroken, "the answer of %s was given up: %s", a.target, late.reason)
+	e.Status = http.StatusGatewayTimeout
+	return verdictTimeout, e
+}
+
+// send gives the client a part of the answer. How long it takes is its own
+// business.
+func (a *answer) send(b []byte) error {
+	a.clocks.holds()
+	defer a.clocks.released()
+	return a.x.send(b)
+}
+
+// mark shows the clocks what an event told.
+func (a *answer) mark(signs api.Signs) {
+	switch {
+	case signs.Works:
+		a.clocks.works()
+	case signs.Content:
+		a.clocks.heard(signs.Size)
+	}
+}
 
 // clientGone notes that the client left. SDKs hang up on the last event, without
 // waiting for the end of the body: that is a success.
@@ -237,7 +292,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			t.state.observeOutputRate(rate, now)
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
 		}
-	case verdictInvalid:
-		x.gateway.blame(a.attempt, &failure{reason: e.Message, verdict: verdict, late: true})
+	case verdictInvalid, verdictTimeout:
+		x.gateway.blame(a.attempt, &failure{reason: e.Message, verdict: verdict, timeout: verdict == verdictTimeout, late: true})
 	}
 }

@@ -3,6 +3,7 @@ package plexus
 import (
 	"context"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -31,16 +32,16 @@ type attempt struct {
 	flight flight
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	clock  *time.Timer // runs until the first content
-	sent   *source     // the body
-	answer *answer     // once it has come
+	clocks clocks
+	sent   *source // the body
+	answer *answer // once it has come
 }
 
 // newAttempt makes ready to ask a target.
 func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
 	x.attempts++
 	x.target, x.targetAPI = t, passage.op.api
-	return &attempt{x: x, target: t, passage: passage, failover: x.failover, claim: claim, number: x.attempts, tried: x.failures, asked: x.asked}
+	return &attempt{x: x, target: t, passage: passage, failover: t.failover, claim: claim, number: x.attempts, tried: x.failures, asked: x.asked}
 }
 
 // run asks the target. It returns nil once the client has got its answer, good
@@ -53,6 +54,7 @@ func (a *attempt) run() *failure {
 // ask sends the request and passes on what comes of it.
 func (a *attempt) ask(req *http.Request) *failure {
 	res, err := a.target.Provider.transport.RoundTrip(req)
+	a.clocks.connected() // where the transport does not tell
 	if err != nil {
 		f := judgeError(a.ctx, err)
 		f.dropped = f.reason == reasonBrokenOff
@@ -74,31 +76,34 @@ func (a *attempt) ask(req *http.Request) *failure {
 }
 
 // start sets the clocks. What it returns ends the attempt.
-func (a *attempt) start(limit time.Duration) (end func()) {
+func (a *attempt) start(first limit) (end func()) {
 	a.began = a.x.gateway.now()
 	a.flight = a.target.state.begin(a.x.req.stream, a.tells(), a.began)
 	a.ctx, a.cancel = context.WithCancelCause(a.x.r.Context())
-	a.clock = time.AfterFunc(limit, func() { a.cancel(errFirstContent) })
+	a.clocks.start(a.failover, first, a.streams(), a.cancel)
 	return func() {
-		a.clock.Stop()
+		a.clocks.stop()
 		a.cancel(nil)
 		a.flight.end()
 	}
 }
+
+// streams tells whether the client shall get a stream of what the target streams.
+func (a *attempt) streams() bool { return a.x.req.stream && a.passage.stream }
 
 // maxCount is how long a target has to count tokens, which agents wait for before
 // they ask anything.
 const maxCount = 10 * time.Second
 
 // limit is how long a target has until its first content, or its whole answer.
-func (a *attempt) limit() time.Duration {
+func (a *attempt) limit() limit {
 	switch {
 	case a.x.op.verb == verbCount:
-		return min(time.Duration(a.failover.FirstContent), maxCount)
-	case a.x.req.stream && a.passage.stream:
-		return time.Duration(a.failover.FirstContent)
+		return limit{min(time.Duration(a.failover.FirstContent), maxCount), "no count"}
+	case a.streams():
+		return limit{time.Duration(a.failover.FirstContent), "no content"}
 	default:
-		return time.Duration(a.failover.Answer)
+		return limit{time.Duration(a.failover.Answer), "no answer"}
 	}
 }
 
@@ -125,11 +130,25 @@ func (a *attempt) newRequest() *http.Request {
 		Body:          reader,
 		GetBody:       a.sent.open,
 		ContentLength: size,
-	}).WithContext(a.sent.trace(ctx))
+	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:      func(string) { a.clocks.dials() },
+		GotConn:      func(httptrace.GotConnInfo) { a.clocks.connected() },
+		WroteRequest: a.sent.wrote,
+	}))
 	if p.HeaderUp != nil {
-		headerUp(p.HeaderUp, req, replacerOf(a.x.r))
+		a.headerUp(req)
 	}
 	return req
+}
+
+// headerUp applies the provider's header_up, whose placeholders may look at the
+// header of the answer.
+func (a *attempt) headerUp(req *http.Request) {
+	if k := a.x.keeper; k != nil {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+	}
+	headerUp(a.target.Provider.HeaderUp, req, replacerOf(a.x.r))
 }
 
 // recent are the target's latest times to the first content of answers in the

@@ -82,6 +82,7 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 //	        …
 //	    }
 //	    queue           off|<size> [<deadline>]
+//	    keep_alive      <interval>|off
 //	    transport <name> {
 //	        …
 //	    }
@@ -107,6 +108,7 @@ func (g *Gateway) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"key":              g.parseKey,
 		"failover":         func(d *caddyfile.Dispenser) error { return parseFailover(d, &g.Failover) },
 		"queue":            func(d *caddyfile.Dispenser) error { return parseQueue(d, &g.Queue) },
+		"keep_alive":       func(d *caddyfile.Dispenser) error { return parseSwitched(d, &g.KeepAlive) },
 		"transport":        func(d *caddyfile.Dispenser) error { return parseTransport(d, &g.TransportRaw) },
 		"config":           g.parseConfig,
 		"max_body":         func(d *caddyfile.Dispenser) error { return parseSize(d, &g.MaxBody) },
@@ -150,13 +152,18 @@ func (g *Gateway) parseKey(d *caddyfile.Dispenser) error {
 	})
 }
 
-// parseFailover parses what to do when a target fails:
+// parseFailover parses what to do when a target fails, and by when it has to
+// answer:
 //
 //	failover {
-//	    attempts      <number>
-//	    first_content <duration>   # of streams
-//	    answer        <duration>   # of what is no stream
-//	    on_status     <codes...>   # 418, or 4xx for a class
+//	    attempts        <number>
+//	    connect         <duration>|off
+//	    first_content   <duration>       # of streams
+//	    answer          <duration>       # of what is no stream
+//	    idle            <duration>|off
+//	    total           <duration>|off
+//	    min_output_rate <tokens>|off     # a second
+//	    on_status       <codes...>       # 418, or 4xx for a class
 //	}
 func parseFailover(d *caddyfile.Dispenser, to **Failover) error {
 	if d.NextArg() {
@@ -167,11 +174,32 @@ func parseFailover(d *caddyfile.Dispenser, to **Failover) error {
 	}
 	f := *to
 	return block(d, options{
-		"attempts":      func(d *caddyfile.Dispenser) error { return parseCount(d, &f.Attempts) },
-		"first_content": func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.FirstContent) },
-		"answer":        func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.Answer) },
-		"on_status":     f.parseOnStatus,
+		"attempts":        func(d *caddyfile.Dispenser) error { return parseCount(d, &f.Attempts) },
+		"connect":         func(d *caddyfile.Dispenser) error { return parseSwitched(d, &f.Connect) },
+		"first_content":   func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.FirstContent) },
+		"answer":          func(d *caddyfile.Dispenser) error { return parseDuration(d, &f.Answer) },
+		"idle":            func(d *caddyfile.Dispenser) error { return parseSwitched(d, &f.Idle) },
+		"total":           func(d *caddyfile.Dispenser) error { return parseSwitched(d, &f.Total) },
+		"min_output_rate": f.parseMinOutputRate,
+		"on_status":       f.parseOnStatus,
 	})
+}
+
+func (f *Failover) parseMinOutputRate(d *caddyfile.Dispenser) error {
+	var value string
+	if !d.AllArgs(&value) {
+		return d.ArgErr()
+	}
+	f.MinOutputRate = new(float64)
+	if value == off {
+		return nil
+	}
+	rate, err := strconv.ParseFloat(value, 64)
+	if err != nil || !validRate(rate) {
+		return d.Errf("expected tokens per second such as 5, or off, got %q", value)
+	}
+	*f.MinOutputRate = rate
+	return nil
 }
 
 func (f *Failover) parseOnStatus(d *caddyfile.Dispenser) error {
@@ -180,9 +208,8 @@ func (f *Failover) parseOnStatus(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	for _, arg := range args {
-		digits, class := strings.CutSuffix(arg, "xx")
-		status, err := strconv.Atoi(digits)
-		if err != nil || len(digits) != map[bool]int{true: 1, false: 3}[class] || !validOnStatus(status) {
+		status, ok := parseStatus(arg)
+		if !ok {
 			return d.Errf("expected a status from 300 to 599 such as 418, or a class such as 4xx, got %q", arg)
 		}
 		f.OnStatus = append(f.OnStatus, status)
@@ -287,6 +314,27 @@ func parseDuration(d *caddyfile.Dispenser, to *caddy.Duration) error {
 		return d.ArgErr()
 	}
 	return duration(d, value, to)
+}
+
+// off is how a Caddyfile says 0 of what may be switched off.
+const off = "off"
+
+// parseSwitched parses a duration, or off.
+func parseSwitched(d *caddyfile.Dispenser, to **caddy.Duration) error {
+	var value string
+	if !d.AllArgs(&value) {
+		return d.ArgErr()
+	}
+	*to = new(caddy.Duration)
+	parsed, err := caddy.ParseDuration(value)
+	switch {
+	case value == off:
+	case err != nil || parsed < 0:
+		return d.Errf("expected a duration such as 20s, or off, got %q", value)
+	default:
+		**to = caddy.Duration(parsed)
+	}
+	return nil
 }
 
 func duration(d *caddyfile.Dispenser, value string, to *caddy.Duration) error {

@@ -40,6 +40,9 @@ import (
 //	    transport    <name> {
 //	        …
 //	    }
+//	    failover {
+//	        …                               # but attempts
+//	    }
 //	    cooldown     off
 //	    cooldown     [<initial> [<max>]] {
 //	        failures      <number>
@@ -80,6 +83,7 @@ func (g *Gateway) parseProvider(d *caddyfile.Dispenser) error {
 		"header_up":         p.parseHeaderUp,
 		"extra_body":        p.parseExtraBody,
 		"transport":         func(d *caddyfile.Dispenser) error { return parseTransport(d, &p.TransportRaw) },
+		"failover":          p.parseFailover,
 		"cooldown":          p.parseCooldown,
 		"health_check":      p.parseHealthCheck,
 		"stream":            func(d *caddyfile.Dispenser) error { return parseString(d, &p.Stream) },
@@ -264,6 +268,17 @@ func (p *Provider) parseExtraBody(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func (p *Provider) parseFailover(d *caddyfile.Dispenser) error {
+	here := *d // which moves on
+	if err := parseFailover(d, &p.Failover); err != nil {
+		return err
+	}
+	if err := p.Failover.validateOf(p); err != nil {
+		return here.WrapErr(err)
+	}
+	return nil
+}
+
 func (p *Provider) parseCooldown(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	c := new(Cooldown)
@@ -337,6 +352,7 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 //	    }
 //	    hedge       <delay>|p<percent> # 2s or p95
 //	    queue       off|<size> [<deadline>]
+//	    keep_alive  <interval>|off
 //	}
 func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 	names := d.RemainingArgs()
@@ -371,10 +387,11 @@ func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
 			}
 			return nil
 		},
-		"target":   m.parseTarget,
-		"failover": func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
-		"hedge":    m.parseHedge,
-		"queue":    func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
+		"target":     m.parseTarget,
+		"failover":   func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
+		"hedge":      m.parseHedge,
+		"queue":      func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
+		"keep_alive": func(d *caddyfile.Dispenser) error { return parseSwitched(d, &m.KeepAlive) },
 	})
 }
 

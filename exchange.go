@@ -56,6 +56,7 @@ type exchange struct {
 	race         *race          // while attempts run beside each other
 	committed    bool
 	err          *Error
+	keeper       *keeper
 
 	conversation uint64 // by what a selector told it from others; 0 for nothing
 
@@ -92,6 +93,13 @@ func (x *exchange) refuse(err error) {
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "refused"); c != nil {
 		c.Write(append(x.fields(), zap.Error(err))...)
 	}
+	if opened, _ := x.keeper.take(inEvents); opened {
+		// The status is told already.
+		if !errors.Is(err, ErrClientClosed) {
+			_ = x.send(x.errorEvent(x.err.forClient())) // a client that is gone needs no answer
+		}
+		return
+	}
 	header := x.w.Header()
 	switch {
 	case errors.Is(err, ErrClientClosed):
@@ -125,6 +133,7 @@ func (x *exchange) refuse(err error) {
 
 // finish records the exchange once it is over.
 func (x *exchange) finish() {
+	x.keeper.stop()
 	metrics.inFlight.Dec()
 	x.measure()
 	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {

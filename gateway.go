@@ -36,13 +36,19 @@ type Gateway struct {
 	// guards the site. Default: `false`.
 	Open bool `json:"open,omitempty"`
 
-	// What to do when a target fails. Default: three attempts, each with a
-	// minute to the first content of a stream.
+	// What to do when a target fails, and by when it has to answer. Default:
+	// three attempts, each with a minute to the first content of a stream.
 	Failover *Failover `json:"failover,omitempty"`
 
 	// Where requests wait while every target that could serve them is full.
 	// Default: up to 100 of each model, 10 seconds each.
 	Queue *Queue `json:"queue,omitempty"`
+
+	// How long the client of a stream hears nothing before it gets a keep-alive
+	// in the words of its API; 0 for never. One that comes before the first
+	// content brings the status 200, and every error after it is an event of
+	// the stream. Default: `0`.
+	KeepAlive *caddy.Duration `json:"keep_alive,omitempty"`
 
 	// The module that exchanges requests with the providers, any of those that
 	// `reverse_proxy` has. Default: `{"protocol":"http"}`.
@@ -97,7 +103,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := g.Failover.validate(); err != nil {
 		return err
 	}
-	if err := g.Queue.validate(); err != nil {
+	if err := errors.Join(g.Queue.validate(), validateKeepAlive(g.KeepAlive)); err != nil {
 		return err
 	}
 	if err := registerMetrics(ctx); err != nil {
@@ -114,7 +120,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 		}
 	}
 	for _, p := range g.Providers {
-		p.catalog = catalog
+		p.catalog, p.failover = catalog, p.Failover.over(g.Failover)
 		if err := p.provision(ctx, transport, g.logger); err != nil {
 			return fmt.Errorf("provider %q: %w", p.Name, err)
 		}
@@ -175,7 +181,7 @@ func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error
 	if err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
-	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model}
+	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model, failover: &p.failover}
 	if t.lanes, err = g.newLanes(p, model, most); err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}

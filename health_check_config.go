@@ -121,15 +121,3 @@ func (y *yamlReader) healthCheck(p *Provider) func(*yaml.Node) error {
 		return nil
 	}
 }
-
-// duration reads a duration as Caddy writes them.
-func (y *yamlReader) duration(what string, to *caddy.Duration) func(*yaml.Node) error {
-	return func(n *yaml.Node) error {
-		parsed, err := caddy.ParseDuration(n.Value)
-		if err != nil || parsed <= 0 {
-			return y.fail(n, "%s: expected a duration such as 30s, got %q", what, n.Value)
-		}
-		*to = caddy.Duration(parsed)
-		return nil
-	}
-}

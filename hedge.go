@@ -88,11 +88,8 @@ func (x *exchange) hedged(a *attempt, hedge *Hedge) *failure {
 		return first.result()
 	}
 	metrics.hedges.WithLabelValues(x.alias(), answerer(x.race.winner)).Inc()
-	if failed := second.result(); failed == nil {
-		return nil
-	}
-	failed := first.result()
-	if x.race.winner != nil {
+	failed, other := first.result(), second.result()
+	if other == nil {
 		return nil
 	}
 	return failed

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -40,7 +39,8 @@ type Model struct {
 	// The targets, at least one.
 	Targets []ModelTarget `json:"targets"`
 
-	// What to do when a target fails, where it differs from the gateway's.
+	// What to do when a target fails, and by when it has to answer, where that
+	// differs from the providers' and the gateway's.
 	Failover *Failover `json:"failover,omitempty"`
 
 	// When to ask a second target beside the first. Default: never.
@@ -49,6 +49,10 @@ type Model struct {
 	// Where requests wait while every target is full, where it differs from the
 	// gateway's.
 	Queue *Queue `json:"queue,omitempty"`
+
+	// How long the client of a stream hears nothing before it gets a keep-alive;
+	// 0 for never. Default: the gateway's.
+	KeepAlive *caddy.Duration `json:"keep_alive,omitempty"`
 }
 
 // ModelTarget is what stands behind an alias: one provider's model, or another
@@ -147,88 +151,6 @@ func (g *Gateway) checkTargets(complete bool) error {
 		}
 	}
 	return nil
-}
-
-// Failover is what to do when a target fails before anything of its answer has
-// gone to the client.
-type Failover struct {
-	// How many targets one request may try. Default: `3`.
-	Attempts int `json:"attempts,omitempty"`
-	// How long a target has until the first content of a stream: text,
-	// reasoning or a tool call, not just a sign of life. Default: `60s`.
-	FirstContent caddy.Duration `json:"first_content,omitempty"`
-	// How long a target has for an answer that is not a stream, to its end; of
-	// audio, and of answers above 4 MiB, to its beginning. It takes nothing
-	// from first_content: a whole answer takes as long as all of a stream.
-	// Default: `10m`.
-	Answer caddy.Duration `json:"answer,omitempty"`
-	// Statuses of a provider that send a request to the next target, beside
-	// those that always do: 401, 402, 403, 408, 409, 425, 429, all of 5xx, and
-	// a 404 or 400 that says that the model is unknown. A single digit stands
-	// for its class. Default: none.
-	OnStatus []int `json:"on_status,omitempty"`
-}
-
-const (
-	defaultAttempts     = 3
-	defaultFirstContent = 60 * time.Second
-	defaultAnswer       = 10 * time.Minute
-)
-
-func (f *Failover) validate() error {
-	switch {
-	case f == nil:
-		return nil
-	case f.Attempts < 0:
-		return fmt.Errorf("failover: attempts: expected at least 1, got %d", f.Attempts)
-	case f.FirstContent < 0 || f.Answer < 0:
-		return fmt.Errorf("failover: first_content: expected a positive duration")
-	}
-	for _, status := range f.OnStatus {
-		if !validOnStatus(status) {
-			return fmt.Errorf("failover: on_status: expected a status from 300 to 599, or 3, 4 or 5 for its class, got %d", status)
-		}
-	}
-	return nil
-}
-
-// validOnStatus tells whether on_status may name a status, or the first digit of
-// a class.
-func validOnStatus(status int) bool {
-	return status >= 3 && status <= 5 || status >= 300 && status <= 599
-}
-
-// over is f with what it leaves open taken from base, and from the defaults.
-func (f *Failover) over(base *Failover) Failover {
-	var out Failover
-	for _, from := range []*Failover{f, base, {Attempts: defaultAttempts, FirstContent: caddy.Duration(defaultFirstContent), Answer: caddy.Duration(defaultAnswer)}} {
-		if from == nil {
-			continue
-		}
-		if out.Attempts == 0 {
-			out.Attempts = from.Attempts
-		}
-		if out.Answer == 0 {
-			out.Answer = from.Answer
-		}
-		if out.FirstContent == 0 {
-			out.FirstContent = from.FirstContent
-		}
-		if out.OnStatus == nil {
-			out.OnStatus = from.OnStatus
-		}
-	}
-	return out
-}
-
-// sends tells whether a status is one of on_status.
-func (f *Failover) sends(status int) bool {
-	for _, s := range f.OnStatus {
-		if s == status || s == status/100 {
-			return true
-		}
-	}
-	return false
 }
 
 // names lists the alias and the additional aliases.

@@ -157,6 +157,7 @@ func (x *exchange) serve() (err error) {
 	if x.op.verb == verbCount {
 		return x.count()
 	}
+	x.keepAlive()
 	return x.dispatch()
 }
 

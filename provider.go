@@ -78,6 +78,11 @@ type Provider struct {
 	// `reverse_proxy` has. Default: the gateway's.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
+	// By when this provider has to answer, and on which statuses another one is
+	// asked, where that differs from the gateway's. A model's own failover goes
+	// before it. Default: the gateway's.
+	Failover *Failover `json:"failover,omitempty"`
+
 	// How long a target of this provider is left alone after a failure, and all
 	// of them after one of the credential. Default: 10 seconds, doubled up to 5
 	// minutes while it keeps failing.
@@ -122,10 +127,11 @@ type Provider struct {
 
 	bounded     *bounded
 	limiter     *limiter
-	cooldown    Cooldown      // the above, complete
+	failover    Failover      // the above, complete
+	cooldown    Cooldown      // likewise
 	credentials []*Credential // all, and never none
 	unlistedIn  []*lane       // the lanes of models that nobody listed
-	check       HealthCheck   // the above, complete
+	check       HealthCheck   // likewise
 	health      *healthState  // nil where there are no checks
 }
 
@@ -153,6 +159,9 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 		return fmt.Errorf("stream: expected %s or %s, got %q", streamAlways, streamNever, p.Stream)
 	}
 	if err := p.readExtraBody(); err != nil {
+		return err
+	}
+	if err := p.Failover.validateOf(p); err != nil {
 		return err
 	}
 	if err := p.Cooldown.validate(); err != nil {

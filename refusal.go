@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,28 +36,36 @@ func (a *attempt) refused(res *http.Response) *failure {
 	}
 	metrics.attempt(t, verdict.verdict)
 	x.gateway.succeeded(a)
-	if passage.op.api == x.op.api {
+	opened, _ := x.keeper.take(inEvents)
+	switch {
+	case opened:
+		body = x.errorEvent(x.decodedError(t, passage.op.api, res.StatusCode, body))
+	case passage.op.api == x.op.api:
 		body = x.errorBody(t, res, body)
-	} else {
-		body = x.translatedError(t, passage.op.api, res.StatusCode, body)
+	default:
+		body = x.op.api.ErrorBody(x.decodedError(t, passage.op.api, res.StatusCode, body))
 	}
 	if x.req.sealedID != "" { // the provider quotes its own
 		body = bytes.ReplaceAll(body, []byte(x.req.previousID), []byte(x.req.sealedID))
+	}
+	x.committed = true
+	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: verdict.reason}
+	if opened {
+		_ = x.send(body) // a client that is gone needs no answer
+		return nil
 	}
 	header := x.w.Header()
 	copyAnswerHeader(header, res.Header)
 	x.nameTarget(header)
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	x.committed = true
-	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: verdict.reason}
 	x.w.WriteHeader(res.StatusCode)
 	_, _ = x.w.Write(body) // a client that is gone needs no answer
 	return nil
 }
 
-// translatedError is what the provider said, in the words of the client's API.
-func (x *exchange) translatedError(t *Target, a api.API, status int, body []byte) []byte {
+// decodedError is what the provider said in an API.
+func (x *exchange) decodedError(t *Target, a api.API, status int, body []byte) api.Error {
 	said := t.Provider.redact(body)
 	codec, ok := codecs[a]
 	if !ok {
@@ -64,7 +73,15 @@ func (x *exchange) translatedError(t *Target, a api.API, status int, body []byte
 	}
 	e := codec.DecodeError(status, said)
 	e.Status = status
-	return x.op.api.ErrorBody(e)
+	return e
+}
+
+// errorEvent is an error as the only event of a stream.
+func (x *exchange) errorEvent(e api.Error) []byte {
+	if x.wantsArray() {
+		return slices.Concat([]byte("["), x.op.api.ErrorBody(e), []byte("]\n"))
+	}
+	return x.op.api.ErrorEvent(e, 0)
 }
 
 // errorBody is what the provider said, without our credential; in an error of

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -84,13 +83,14 @@ func (a *answer) relayBytes(head []byte) *failure {
 	case failedText(head):
 		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
 	}
-	if err := a.commit(); err != nil {
-		return a.gone(err)
+	if f := a.commit(inBytes); f != nil {
+		return f
 	}
-	if a.res.ContentLength >= 0 && !a.res.Uncompressed {
-		a.x.w.Header()["Content-Length"] = []string{strconv.FormatInt(a.res.ContentLength, 10)}
+	length := a.res.ContentLength
+	if a.res.Uncompressed {
+		length = unknownLength
 	}
-	a.x.w.WriteHeader(a.res.StatusCode)
+	a.header(a.res.StatusCode, "", length)
 	for {
 		if err := a.send(head); err != nil {
 			a.clientGone(err)
@@ -101,6 +101,7 @@ func (a *answer) relayBytes(head []byte) *failure {
 			return nil
 		}
 		n, err = a.res.Body.Read(buf)
+		a.clocks.heard(n)
 		head = buf[:n]
 	}
 }
@@ -113,11 +114,12 @@ func (a *answer) endBytes(err error) {
 	case errors.Is(err, io.EOF):
 		a.finished = true
 		a.ended(nil)
-		_ = a.x.rc.Flush() // renews the deadline, as at the end of a stream
+		a.x.flush()
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)
 	default:
-		a.conclude(verdictInvalid, a.brokenOff(), err)
+		verdict, e := a.brokenOff()
+		a.conclude(verdict, e, err)
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -157,11 +159,10 @@ func (a *answer) relayStream() *failure {
 			return a.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
 		}
 	}
-	if err := a.commit(); err != nil {
-		return a.gone(err)
+	if f := a.commit(inEvents); f != nil {
+		return f
 	}
-	streamHeader(a.x.w.Header())
-	a.x.w.WriteHeader(a.res.StatusCode)
+	a.streamHeader(a.res.StatusCode, "")
 	a.follow(reader, held)
 	return nil
 }
@@ -222,9 +223,7 @@ func (a *answer) strips(signs api.Signs) bool {
 // follow sends what was held back and then every event as it comes, each in a
 // flush of its own.
 func (a *answer) follow(reader *sse.Reader, held []byte) {
-	// net/http writes the end of the body past a deadline that a long pause
-	// has let expire, unless a flush renews it.
-	defer a.x.rc.Flush()
+	defer a.x.flush()
 	if err := a.send(held); err != nil {
 		a.clientGone(err)
 		return
@@ -239,6 +238,7 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 			return
 		}
 		signs := a.look(ev)
+		a.mark(signs)
 		if a.strips(signs) {
 			continue
 		}

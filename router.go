@@ -121,10 +121,7 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if err := m.Failover.validate(); err != nil {
 		return err
 	}
-	if err := m.Hedge.validate(); err != nil {
-		return err
-	}
-	if err := m.Queue.validate(); err != nil {
+	if err := errors.Join(m.Hedge.validate(), m.Queue.validate(), validateKeepAlive(m.KeepAlive)); err != nil {
 		return err
 	}
 	rt := &route{model: m, failover: m.Failover.over(g.Failover), room: &waitingRoom{Queue: m.Queue.over(g.Queue)}}
@@ -187,6 +184,9 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	if mt.Weight != nil {
 		t.Weight = *mt.Weight
 	}
+	if rt.model.Failover != nil {
+		t.failover = new(rt.model.Failover.over(p.Failover, g.Failover))
+	}
 	if sameTarget(rt.targets, t) != nil {
 		return fmt.Errorf("target %s is listed twice; give it one weight", t)
 	}
@@ -237,7 +237,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 	if t == nil {
 		// What nobody listed shares one state and one label: clients could
 		// invent names without end.
-		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel}
+		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel, failover: &p.failover}
 		_ = t.findPrice() // nothing is declared of it that could be wrong
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil

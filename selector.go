@@ -65,6 +65,7 @@ type Target struct {
 	state    *targetState
 	lanes    []*lane
 	label    string
+	failover *Failover // complete: of the model, the provider, the gateway
 
 	alias   string    // of the model that it stands for; empty for a provider's model
 	members []*Target // that model's
@@ -130,6 +131,9 @@ func (t *Target) Explore(now time.Time) bool { return t.state.firstTrial.leave(n
 func (t *Target) String() string {
 	if t.alias != "" {
 		return aliasPrefix + t.alias
+	}
+	if t.Model == "" { // of a stored response, whose model nobody here knows
+		return t.Provider.Name
 	}
 	return t.Provider.Name + "/" + t.Model
 }

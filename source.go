@@ -2,7 +2,6 @@ package plexus
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http/httptrace"
@@ -57,14 +56,12 @@ func (s *source) drop() {
 	s.pieces = nil
 }
 
-// trace empties the reader once it has been sent. Of several, as when net/http
+// wrote empties the reader once it has been sent. Of several, as when net/http
 // repeats a request on a new connection, nobody knows which was meant.
-func (s *source) trace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(info httptrace.WroteRequestInfo) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if info.Err == nil && s.opened == 1 && s.reader != nil {
-			s.reader.Reset(nil)
-		}
-	}})
+func (s *source) wrote(info httptrace.WroteRequestInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if info.Err == nil && s.opened == 1 && s.reader != nil {
+		s.reader.Reset(nil)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 	"github.com/caddy-plexus/plexus/api/sse"
 )
 
@@ -50,8 +51,11 @@ func (x *exchange) serveStored() error {
 	}
 	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel}
 	x.route = Route{Alias: p.Name + "/" + unlistedLabel, Passthrough: true, Targets: []*Target{x.target}}
+	x.target.failover = &p.failover
+	x.startKeeper(x.gateway.KeepAlive)
+	x.keeper.take(inEvents)
 	a := x.newAttempt(x.target, x.storedPassage(id), claim{lane: &lane{credential: credential}})
-	defer a.start(time.Duration(x.gateway.router.failover.Answer))()
+	defer a.start(limit{time.Duration(p.failover.Answer), "no answer"})()
 	res, err := p.transport.RoundTrip(a.newRequest())
 	if err != nil {
 		return a.storedFailed(judgeError(a.ctx, err), err)
@@ -59,8 +63,7 @@ func (x *exchange) serveStored() error {
 	defer res.Body.Close()
 	ids := &responseIDs{provider: p, credential: credential, key: x.key}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == eventStream && res.StatusCode == http.StatusOK {
-		a.clock.Stop()
-		return x.relayStoredStream(res, ids)
+		return a.relayStoredStream(res, ids)
 	}
 	body, err := readAll(io.LimitReader(res.Body, maxTranslated), res.ContentLength)
 	if err != nil {
@@ -128,28 +131,43 @@ func (a *attempt) storedFailed(f failure, cause error) error {
 }
 
 // relayStoredStream passes on the events of a response that is being made in the
-// background.
-func (x *exchange) relayStoredStream(res *http.Response, ids *responseIDs) error {
+// background. One that is queued may have its first content as late as an answer
+// that is no stream.
+func (a *attempt) relayStoredStream(res *http.Response, ids *responseIDs) error {
+	x := a.x
 	header := x.w.Header()
 	copyAnswerHeader(header, res.Header)
 	x.nameTarget(header)
 	streamHeader(header)
 	x.w.WriteHeader(res.StatusCode)
 	x.committed = true
-	defer x.rc.Flush()
+	defer x.flush()
+	answer := &answer{attempt: a, res: res, watcher: watchers[api.Responses]()}
 	reader := sse.NewReader(res.Body)
-	for {
+	for begun := false; ; {
 		ev, err := reader.Next()
 		if err != nil {
-			if !errors.Is(err, io.EOF) && x.r.Context().Err() == nil {
-				x.err = fail(ErrStreamBroken, "the answer of %s broke off before its end", x.target)
-				panic(http.ErrAbortHandler)
-			}
+			answer.storedEnded(err)
 			return nil
 		}
-		if err := x.send(ids.event(ev)); err != nil {
+		answer.events = int64(number(jsonscan.Member(ev.Data, "sequence_number"))) + 1
+		signs := answer.look(ev)
+		if signs.Content && !begun {
+			begun = a.clocks.commit(false) == nil
+		}
+		answer.mark(signs)
+		if err := answer.send(ids.event(ev)); err != nil {
 			x.err = fail(ErrClientClosed, "the client went away")
 			return nil
 		}
 	}
+}
+
+// storedEnded ends the stream of a stored response.
+func (a *answer) storedEnded(err error) {
+	if a.finished || errors.Is(err, io.EOF) || a.x.r.Context().Err() != nil {
+		return
+	}
+	_, a.x.err = a.brokenOff()
+	_ = a.send(a.errorEvent(a.x.err.forClient())) // nothing is left to try
 }

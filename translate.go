@@ -26,6 +26,9 @@ type translation struct {
 	array   bool   // the stream is Gemini's JSON array, and no event stream
 	buf     []byte // what is to be sent
 	ready   bool   // something that the client can act on has come
+
+	signs api.Signs   // of the last event of the target's
+	sight api.Watcher // of the target's API
 }
 
 // maxTranslated is how much of an answer, in bytes, is read to be translated as
@@ -160,10 +163,10 @@ func (t *translation) deliver(resp *api.Response) *failure {
 func (t *translation) unfold(resp *api.Response) *failure {
 	t.begin()
 	resp.Emit(t.take)
-	if err := t.open(); err != nil {
-		return t.gone(err)
+	if f := t.open(); f != nil {
+		return f
 	}
-	defer t.x.rc.Flush()
+	defer t.x.flush()
 	t.finish(nil)
 	return nil
 }
@@ -175,7 +178,7 @@ func (t *translation) begin() {
 	} else {
 		t.encoder = t.client.NewStreamEncoder(t.req)
 	}
-	t.watcher = new(counter)
+	t.sight, t.watcher = t.watcher, new(counter)
 }
 
 // take notes what an event tells of the answer, and writes it for the client.
@@ -186,10 +189,17 @@ func (t *translation) take(ev *api.Event) {
 			t.watcher = counted(ev.Usage)
 		}
 		ev.ID = t.sealed(ev.ID)
-	case api.Delta, api.Finished, api.CitationEvent:
+	case api.Delta:
 		t.ready = true
+		if !api.Empty(ev.Text) {
+			t.signs.Content = true
+			t.signs.Size += api.SizeOf(ev.Text)
+		}
+	case api.Finished, api.CitationEvent:
+		t.ready, t.signs.Content = true, true
 	case api.PartStart:
 		t.ready = t.ready || ev.Content != nil && ev.Content.Kind != api.Text && ev.Content.Kind != api.Thinking
+		t.signs.Works = true
 	case api.UsageEvent:
 		t.watcher = counted(ev.Usage)
 	case api.ErrorEvent:
@@ -256,29 +266,29 @@ func (t *translation) relayEvents() *failure {
 			return t.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
 		}
 	}
-	if err := t.open(); err != nil {
-		return t.gone(err)
+	if f := t.open(); f != nil {
+		return f
 	}
-	// net/http writes the end of the body past a deadline that a long pause
-	// has let expire, unless a flush renews it.
-	defer t.x.rc.Flush()
+	defer t.x.flush()
 	t.follow(decoder, reader)
 	return nil
 }
 
 // open sends the header.
-func (t *translation) open() error {
-	if err := t.commit(); err != nil {
-		return err
+func (t *translation) open() *failure {
+	if f := t.commit(inEvents); f != nil {
+		return f
 	}
-	header := t.x.w.Header()
-	streamHeader(header)
-	header["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
-	if t.array {
-		header["Content-Type"] = []string{"application/json; charset=utf-8"}
-	}
-	t.x.w.WriteHeader(http.StatusOK)
+	t.streamHeader(http.StatusOK, streamType(t.array))
 	return nil
+}
+
+// streamType is the Content-Type of a stream of ours.
+func streamType(array bool) string {
+	if array {
+		return "application/json; charset=utf-8"
+	}
+	return "text/event-stream; charset=utf-8"
 }
 
 // follow sends what was held back and then what each event comes to, in a flush
@@ -299,7 +309,7 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 		ev, err := reader.Next()
 		switch {
 		case err != nil:
-			if !t.finished && errors.Is(err, io.EOF) {
+			if !t.finished && (errors.Is(err, io.EOF) || t.late() != nil) {
 				decoder.Close(t.take)
 			}
 			t.finish(err)
@@ -307,12 +317,24 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 		case ev.Data == nil:
 			t.take(&api.Event{Kind: api.Ping})
 		default:
-			if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil || t.errored {
+			if err := t.decode(decoder, ev); err != nil || t.errored {
 				t.finish(err)
 				return
 			}
 		}
 	}
+}
+
+// decode takes in an event, and shows it to the clocks. What our form has no word
+// for, such as a search that goes on, the watcher of the target's API sees.
+func (t *translation) decode(decoder api.StreamDecoder, ev sse.Event) error {
+	t.signs = api.Signs{}
+	err := decoder.Decode(ev.Name, ev.Data, t.take)
+	if !t.signs.Content && !t.signs.Works {
+		t.signs = t.sight.Event(ev.Name, ev.Data)
+	}
+	t.mark(t.signs)
+	return err
 }
 
 // lingering is how long a provider has to end a stream whose last event has come.
@@ -322,7 +344,8 @@ const lingering = 100 * time.Millisecond
 // event of the client's API. A decoder that has reported an error is done.
 func (t *translation) finish(cause error) {
 	if !t.finished && !t.errored && t.x.r.Context().Err() == nil {
-		e := t.brokenOff().forClient()
+		_, broken := t.brokenOff()
+		e := broken.forClient()
 		t.buf = t.encoder.Encode(t.buf, &api.Event{Kind: api.ErrorEvent, Err: &e})
 		t.told = true
 	}

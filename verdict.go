@@ -71,9 +71,6 @@ const (
 	verdictInvalid     = "invalid_answer" // an error inside a 200, an empty stream, no JSON
 )
 
-// errFirstContent ends an attempt whose first content took too long.
-var errFirstContent = errors.New("the first content took too long")
-
 const reasonBrokenOff = "connection broken off"
 
 // judgeError is the verdict on an exchange that failed below HTTP.
@@ -81,9 +78,8 @@ func judgeError(ctx context.Context, err error) failure {
 	if errors.Is(err, errOutrun) || errors.Is(context.Cause(ctx), errOutrun) {
 		return failure{reason: "another target was faster", verdict: verdictOutrun, blameless: true}
 	}
-	// The clock that says so cancels the context a moment later.
-	if errors.Is(err, errFirstContent) || errors.Is(context.Cause(ctx), errFirstContent) {
-		return failure{reason: "timeout before the first content", verdict: verdictTimeout, timeout: true}
+	if late, ok := errors.AsType[*overdue](context.Cause(ctx)); ok {
+		return failure{reason: late.reason, verdict: verdictTimeout, timeout: true}
 	}
 	var network net.Error
 	var dial reverseproxy.DialError

@@ -62,16 +62,18 @@ func readYAML(file string, body io.Reader, g *Gateway) (*yamlReader, error) {
 		return nil, err
 	}
 	fields := yamlFields{
-		"providers": y.eachOf("name", y.provider),
-		"models":    y.eachOf("alias", y.model),
-		"keys":      y.eachOf("name", y.key),
-		"apiKeys":   y.eachOf("name", y.key),
-		"server":    y.server,
-		"pricing":   y.pricing,
-		"queue":     y.queue(&g.Queue),
+		"providers":  y.eachOf("name", y.provider),
+		"models":     y.eachOf("alias", y.model),
+		"keys":       y.eachOf("name", y.key),
+		"apiKeys":    y.eachOf("name", y.key),
+		"server":     y.server,
+		"pricing":    y.pricing,
+		"failover":   y.failover("the gateway", &y.gateway.Failover),
+		"keep_alive": y.switched("keep_alive", &y.gateway.KeepAlive),
+		"queue":      y.queue(&g.Queue),
 	}
 	y.ignore(fields, "the gateway", "adminKey", "admin", "backgroundExploration", "compaction", "cooldown", "database",
-		"default_quotas", "e2ePerformanceExplorationRate", "events", "failover", "latencyExplorationRate", "logging",
+		"default_quotas", "e2ePerformanceExplorationRate", "events", "latencyExplorationRate", "logging",
 		"mcpOAuth", "mcp_servers", "performanceExplorationRate", "resilience", "stall", "timeout", "user_quotas", "vision_fallthrough")
 	if err := y.mapping(doc.Content[0], "the file", fields); err != nil {
 		return nil, err

@@ -54,6 +54,7 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"rpm":               y.count("rpm", &p.RPM),
 		"tpm":               y.count("tpm", &p.TPM),
 		"no_learned_limits": y.decode("no_learned_limits", &p.NoLearnedLimits),
+		"failover":          y.failover(fmt.Sprintf("the provider %q", name), &p.Failover),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
 		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
@@ -61,6 +62,9 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"stallTtfbMs", "stallWindowMs", "stall_cooldown", "timeoutMs", "useClaudeMasking")
 	if err := y.mapping(n, fmt.Sprintf("the provider %q", name), fields); err != nil {
 		return err
+	}
+	if err := p.Failover.validateOf(p.Provider); err != nil {
+		return y.fail(n, "the provider %q: %v", p.Name, err)
 	}
 	p.Disabled = !enabled
 	if p.off {
@@ -413,6 +417,8 @@ func (y *yamlReader) model(n *yaml.Node, alias string) error {
 		"context_overflow": y.contextOverflow(m),
 		"contextOverflow":  y.contextOverflow(m),
 		"queue":            y.queue(&m.Queue),
+		"failover":         y.failover(fmt.Sprintf("the model %q", alias), &m.Failover),
+		"keep_alive":       y.switched("keep_alive", &m.KeepAlive),
 		"targets": func(n *yaml.Node) error {
 			if n.Kind != yaml.SequenceNode {
 				return y.fail(n, "targets: expected a list")

@@ -282,7 +282,7 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f(provider("    models: {a: {pricing: {output: .nan}}}\n"), `plexus.yaml:3: output: expected a price`)
 	f(provider("    models: {a: {pricing: {cached: -1}}}\n"), `plexus.yaml:3: cached: expected a price`)
 	f(provider("    health_check: ping\n"), `plexus.yaml:3: health_check: expected models or tcp, got "ping"`)
-	f(provider("    health_check: {interval: 30}\n"), `plexus.yaml:3: interval: expected a duration such as 30s, got "30"`)
+	f(provider("    health_check: {interval: 30}\n"), `plexus.yaml:3: interval: expected a duration such as 20s`)
 	f(provider("    health_check: {fails: -1}\n"), `plexus.yaml:3: health_check: fails: expected at least 1, got -1`)
 	f(provider("    health_check: {every: 1s}\n"), `plexus.yaml:3: unknown key "every" of health_check`)
 	f(provider("    models: {a: {context: 0}}\n"), `plexus.yaml:3: context: expected a number of tokens such as 200000`)
@@ -523,7 +523,7 @@ func TestIgnoredKeysAreWarnedOf(t *testing.T) {
 		require.NoError(t, err, body)
 		require.Equal(t, []caddyconfig.Warning{{File: "plexus.yaml", Line: line, Message: message}}, warnings, body)
 	}
-	f("models: {}\nfailover: {enabled: true}\n", 2, `"failover" of the gateway has no effect in Plexus`)
+	f("models: {}\nfailover: {enabled: true}\n", 2, `"enabled" of failover has no effect in Plexus`)
 	f("adminKey: x\n", 1, `"adminKey" of the gateway has no effect in Plexus`)
 	f("providers:\n  openai:\n    discount: 0.1\n", 3, `"discount" of a provider has no effect in Plexus`)
 	f("providers:\n  openai:\n    models:\n      m:\n        type: embeddings\n", 5, `"type" of a provider's model has no effect in Plexus`)

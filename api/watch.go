@@ -20,6 +20,12 @@ type Signs struct {
 	Closed bool
 	// Failed says that the provider reports an error, under whatever status.
 	Failed bool
+	// Size is about how many bytes of content there are: text, reasoning,
+	// arguments, without most of the JSON around them.
+	Size int
+	// Works says that there may be no content, but a sign that the provider is
+	// at work: a tool of its own is searching, a part begins or ends.
+	Works bool
 	// UsageOnly says that a chat chunk carries a usage and nothing else, as
 	// stream_options.include_usage asks for.
 	UsageOnly bool
@@ -72,6 +78,18 @@ func (c *Choices) Ended() int {
 func (c *Choices) Judge(signs *Signs) {
 	signs.Finished = signs.Finished && !c.Open()
 	signs.Reopened = c.Open() && c.Ended() > 0
+}
+
+// SizeOf is the size in bytes of a raw JSON value, of a string without its
+// quotes.
+func SizeOf(raw []byte) int {
+	switch {
+	case Empty(raw):
+		return 0
+	case raw[0] == '"':
+		return len(raw) - len(`""`)
+	}
+	return len(raw)
 }
 
 // Empty tells whether a raw JSON value says nothing: absent, null, "", [], {}.

@@ -77,11 +77,24 @@ func (w *Watcher) choice(raw []byte, signs *api.Signs) {
 			for delta.Next() {
 				if string(delta.Key) != "role" && !api.Empty(delta.Value()) {
 					signs.Content = true
+					signs.Size += sizeOf(delta.Key, delta.Value())
 				}
 			}
 		}
 	}
 	w.choices.See(index, ended)
+}
+
+// sizeOf is the size of a member of a delta, of calls that of their arguments.
+func sizeOf(key, raw []byte) (size int) {
+	if string(key) != "tool_calls" {
+		return api.SizeOf(raw)
+	}
+	calls := jsonscan.Array(raw)
+	for calls.Next() {
+		size += api.SizeOf(jsonscan.Member(jsonscan.Member(calls.Value(), "function"), "arguments"))
+	}
+	return size
 }
 
 // Answer implements api.Watcher.

@@ -23,10 +23,16 @@ var (
 	failed  = api.Signs{Failed: true}
 )
 
+// unclocked are signs without those for clocks, which have a test of their own.
+func unclocked(signs api.Signs) api.Signs {
+	signs.Size, signs.Works = 0, false
+	return signs
+}
+
 func TestEventsOfAStream(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(chat.Watcher).Event(nil, []byte(data)), data)
+		require.Equal(t, want, unclocked(new(chat.Watcher).Event(nil, []byte(data))), data)
 	}
 	delta := func(delta string, want api.Signs) {
 		t.Helper()
@@ -82,7 +88,7 @@ func TestCommentsAreNoEvents(t *testing.T) {
 func TestEventsThatReportAnError(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(chat.Watcher).Event([]byte("error"), []byte(data)), data)
+		require.Equal(t, want, unclocked(new(chat.Watcher).Event([]byte("error"), []byte(data))), data)
 	}
 	f(`{"error":{"message":"overloaded","type":"server_error","param":null,"code":null}}`, failed)
 	f(`{"error":"overloaded"}`, failed)
@@ -298,4 +304,20 @@ func FuzzWatcher(f *testing.F) {
 			}
 		}
 	})
+}
+
+// How much content there is, in bytes.
+func TestSizeOfContent(t *testing.T) {
+	f := func(delta string, want int) {
+		t.Helper()
+		signs := new(chat.Watcher).Event(nil, []byte(`{"choices":[{"index":0,"delta":`+delta+`}]}`))
+		require.Equal(t, want, signs.Size, delta)
+		require.False(t, signs.Works, delta)
+	}
+	f(`{"role":"assistant","content":""}`, 0)
+	f(`{"role":"assistant","content":"Hello"}`, 5)
+	f(`{"reasoning_content":"hm","content":null}`, 2)
+	f(`{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"look_up","arguments":""}}]}`, 0)
+	f(`{"tool_calls":[{"index":0,"function":{"arguments":"{\"a"}},{"index":1,"function":{"arguments":"bc"}}]}`, 6)
+	f(`{"content":[{"a":1}]}`, 9)
 }

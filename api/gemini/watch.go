@@ -62,6 +62,8 @@ func (w *Watcher) candidate(raw []byte, signs *api.Signs) {
 			if !api.Empty(it.Value()) && string(it.Value()) != `"`+unspecified+`"` {
 				signs.Content, signs.Finished, ended = true, true, true
 			}
+		case "groundingMetadata", "urlContextMetadata", "citationMetadata":
+			signs.Works = signs.Works || !api.Empty(it.Value())
 		case "content":
 			parts := jsonscan.Array(jsonscan.Member(it.Value(), "parts"))
 			for parts.Next() {
@@ -70,6 +72,7 @@ func (w *Watcher) candidate(raw []byte, signs *api.Signs) {
 					// thought only marks the text beside it.
 					if string(part.Key) != "thought" && !api.Empty(part.Value()) {
 						signs.Content = true
+						signs.Size += api.SizeOf(part.Value())
 					}
 				}
 			}

@@ -20,10 +20,16 @@ var (
 	failed  = api.Signs{Failed: true}
 )
 
+// unclocked are signs without those for clocks, which have a test of their own.
+func unclocked(signs api.Signs) api.Signs {
+	signs.Size, signs.Works = 0, false
+	return signs
+}
+
 func TestEventsOfAStream(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(gemini.Watcher).Event(nil, []byte(data)), data)
+		require.Equal(t, want, unclocked(new(gemini.Watcher).Event(nil, []byte(data))), data)
 	}
 	part := func(part string, want api.Signs) {
 		t.Helper()
@@ -79,7 +85,7 @@ func TestErrors(t *testing.T) {
 func TestWholeAnswers(t *testing.T) {
 	f := func(body string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(gemini.Watcher).Answer([]byte(body)), body)
+		require.Equal(t, want, unclocked(new(gemini.Watcher).Answer([]byte(body))), body)
 	}
 	f(`{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}`, ended)
 	f(`{"promptFeedback":{"blockReason":"SAFETY"}}`, ended)
@@ -190,7 +196,7 @@ func TestRecordedAnswers(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			var last told
 			body, w := read(t, file), new(gemini.Watcher)
-			require.Equal(t, ended, w.Answer(body))
+			require.Equal(t, ended, unclocked(w.Answer(body)))
 			require.NoError(t, json.Unmarshal(body, &last))
 			check(t, w.Usage(), last)
 		})
@@ -220,4 +226,19 @@ func FuzzWatcher(f *testing.F) {
 			}
 		}
 	})
+}
+
+// How much content there is, in bytes, and what shows that a tool is at work.
+func TestSignsForClocks(t *testing.T) {
+	f := func(candidate string, size int, works bool) {
+		t.Helper()
+		signs := new(gemini.Watcher).Event(nil, []byte(`{"candidates":[{`+candidate+`,"index":0}]}`))
+		require.Equal(t, size, signs.Size, candidate)
+		require.Equal(t, works, signs.Works, candidate)
+	}
+	f(`"content":{"parts":[{"text":"Hello"},{"text":"hm","thought":true}]}`, 7, false)
+	f(`"content":{"parts":[{"text":""}]}`, 0, false)
+	f(`"groundingMetadata":{}`, 0, false)
+	f(`"groundingMetadata":{"webSearchQueries":["a"]}`, 0, true)
+	f(`"safetyRatings":[{"category":"x"}]`, 0, false)
 }

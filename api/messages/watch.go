@@ -18,9 +18,13 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))
 	switch kind {
 	case "content_block_delta":
-		return api.Signs{Content: says(jsonscan.Member(data, "delta"))}
+		said := says(jsonscan.Member(data, "delta"))
+		return api.Signs{Content: said > 0, Size: said}
 	case "content_block_start":
-		return api.Signs{Content: says(jsonscan.Member(data, "content_block"))}
+		said := says(jsonscan.Member(data, "content_block"))
+		return api.Signs{Content: said > 0, Size: said, Works: true}
+	case "content_block_stop":
+		return api.Signs{Works: true}
 	case "message_start":
 		// A stream tells its usage twice: here the input, in message_delta the
 		// output and whatever else became final, each number a total so far.
@@ -40,16 +44,16 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	return api.Signs{}
 }
 
-// says tells whether a block or a delta holds anything beside its type: the
-// start of a tool call has its name, that of text and thinking is empty.
-func says(raw []byte) bool {
+// says is the size of what a block or a delta holds beside its type: the start of
+// a tool call has its name, that of text and thinking is empty.
+func says(raw []byte) (size int) {
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		if string(it.Key) != "type" && !api.Empty(it.Value()) {
-			return true
+			size += api.SizeOf(it.Value())
 		}
 	}
-	return false
+	return size
 }
 
 // Answer implements api.Watcher.

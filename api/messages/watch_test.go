@@ -23,10 +23,16 @@ var (
 	failed  = api.Signs{Failed: true}
 )
 
+// unclocked are signs without those for clocks, which have a test of their own.
+func unclocked(signs api.Signs) api.Signs {
+	signs.Size, signs.Works = 0, false
+	return signs
+}
+
 func TestEventsOfAStream(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(messages.Watcher).Event(nil, []byte(data)), data)
+		require.Equal(t, want, unclocked(new(messages.Watcher).Event(nil, []byte(data))), data)
 	}
 	f(`{"type":"message_start","message":{"id":"m1","type":"message","role":"assistant","content":[],"stop_reason":null,"usage":{"input_tokens":3,"output_tokens":1}}}`, none)
 	f(`{"type":"ping"}`, none)
@@ -284,4 +290,22 @@ func FuzzWatcher(f *testing.F) {
 			}
 		}
 	})
+}
+
+// How much content there is, in bytes, and what shows that work goes on.
+func TestSignsForClocks(t *testing.T) {
+	f := func(data string, size int, works bool) {
+		t.Helper()
+		signs := new(messages.Watcher).Event(nil, []byte(data))
+		require.Equal(t, size, signs.Size, data)
+		require.Equal(t, works, signs.Works, data)
+	}
+	f(`{"type":"message_start","message":{}}`, 0, false)
+	f(`{"type":"ping"}`, 0, false)
+	f(`{"type":"content_block_start","content_block":{"type":"text","text":""}}`, 0, true)
+	f(`{"type":"content_block_start","content_block":{"type":"server_tool_use","id":"s","name":"web_search","input":{}}}`, 11, true)
+	f(`{"type":"content_block_delta","delta":{"type":"text_delta","text":"Hello"}}`, 5, false)
+	f(`{"type":"content_block_delta","delta":{"type":"text_delta","text":""}}`, 0, false)
+	f(`{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{\"a"}}`, 4, false)
+	f(`{"type":"content_block_stop","index":0}`, 0, true)
 }

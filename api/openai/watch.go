@@ -43,6 +43,7 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 // its own; that of audio is the last.
 func (w *Watcher) typed(kind string, signs *api.Signs) {
 	signs.Failed = signs.Failed || kind == "error"
+	signs.Works = true // what comes is no text, or comes in large pieces
 	switch {
 	case strings.HasSuffix(kind, ".done"):
 		signs.Finished, signs.Closed = true, true
@@ -69,6 +70,7 @@ func (w *Watcher) completion(raw []byte, signs *api.Signs) {
 		case !api.Empty(jsonscan.Member(choices.Value(), "text")):
 			signs.Content = true
 		}
+		signs.Size += api.SizeOf(jsonscan.Member(choices.Value(), "text"))
 		w.choices.See(jsonscan.Member(choices.Value(), "index"), ended)
 	}
 	w.choices.Judge(signs)

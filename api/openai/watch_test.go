@@ -19,10 +19,16 @@ var (
 	closed  = api.Signs{Content: true, Finished: true, Closed: true}
 )
 
+// unclocked are signs without those for clocks, which have a test of their own.
+func unclocked(signs api.Signs) api.Signs {
+	signs.Size, signs.Works = 0, false
+	return signs
+}
+
 func TestEventsOfStreams(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(openai.Watcher).Event(nil, []byte(data)), data)
+		require.Equal(t, want, unclocked(new(openai.Watcher).Event(nil, []byte(data))), data)
 	}
 	// Completions.
 	f(`{"object":"text_completion","choices":[{"text":"Hi","index":0,"finish_reason":null}],"usage":null}`, content)
@@ -164,4 +170,19 @@ func FuzzWatcher(f *testing.F) {
 			}
 		}
 	})
+}
+
+// How much content there is, in bytes. Pieces of sounds and images come when they
+// come.
+func TestSignsForClocks(t *testing.T) {
+	f := func(data string, size int, works bool) {
+		t.Helper()
+		signs := new(openai.Watcher).Event(nil, []byte(data))
+		require.Equal(t, size, signs.Size, data)
+		require.Equal(t, works, signs.Works, data)
+	}
+	f(`{"choices":[{"text":"Hello","index":0},{"text":"you","index":1}]}`, 8, false)
+	f(`{"choices":[{"text":"","index":0}]}`, 0, false)
+	f(`{"type":"image_generation.partial_image","b64_json":"AA=="}`, 0, true)
+	f(`[DONE]`, 0, false)
 }

@@ -24,14 +24,27 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 		ended := kind != "response.failed"
 		return api.Signs{Content: ended, Finished: ended, Failed: !ended, Closed: ended}
 	case "response.output_item.done", "response.image_generation_call.partial_image":
-		return api.Signs{Content: true}
+		return api.Signs{Content: true, Works: true}
 	case "error":
 		return api.Signs{Failed: true}
 	case "":
 		// Imitators send a bare error object, as in a chat stream.
 		return api.Signs{Failed: !api.Empty(jsonscan.Member(data, "error"))}
 	}
-	return api.Signs{Content: strings.HasSuffix(kind, ".delta") && !api.Empty(jsonscan.Member(data, "delta"))}
+	if strings.HasSuffix(kind, ".delta") {
+		delta := jsonscan.Member(data, "delta")
+		return api.Signs{Content: !api.Empty(delta), Size: api.SizeOf(delta)}
+	}
+	return api.Signs{Works: works(kind)}
+}
+
+// works tells whether an event says that something goes on in the response: what
+// happens to its items and parts has names such as
+// response.web_search_call.searching and response.reasoning_summary_part.added.
+// Those of the response itself, response.in_progress for one, are no such sign.
+func works(kind string) bool {
+	rest, ok := strings.CutPrefix(kind, "response.")
+	return ok && strings.Contains(rest, ".")
 }
 
 // Answer implements api.Watcher. A response that is still in progress is a

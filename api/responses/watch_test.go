@@ -24,10 +24,16 @@ var (
 	failed  = api.Signs{Failed: true}
 )
 
+// unclocked are signs without those for clocks, which have a test of their own.
+func unclocked(signs api.Signs) api.Signs {
+	signs.Size, signs.Works = 0, false
+	return signs
+}
+
 func TestEventsOfAStream(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(responses.Watcher).Event(nil, []byte(data)), data)
+		require.Equal(t, want, unclocked(new(responses.Watcher).Event(nil, []byte(data))), data)
 	}
 	f(`{"type":"response.created","response":{"id":"r1","status":"in_progress","error":null,"output":[],"usage":null},"sequence_number":0}`, none)
 	f(`{"type":"response.queued","response":{"id":"r1","status":"queued"}}`, none)
@@ -65,7 +71,7 @@ func TestEventsOfAStream(t *testing.T) {
 func TestEventsThatReportAnError(t *testing.T) {
 	f := func(data string, want api.Signs) {
 		t.Helper()
-		require.Equal(t, want, new(responses.Watcher).Event(nil, []byte(data)), data)
+		require.Equal(t, want, unclocked(new(responses.Watcher).Event(nil, []byte(data))), data)
 	}
 	f(`{"type":"error","code":"server_error","message":"gone","param":null,"sequence_number":3}`, failed)
 	f(`{"type":"error","error":{"type":"server_error","message":"gone"}}`, failed)
@@ -259,4 +265,27 @@ func FuzzWatcher(f *testing.F) {
 			}
 		}
 	})
+}
+
+// How much content there is, in bytes, and what shows that work goes on.
+func TestSignsForClocks(t *testing.T) {
+	f := func(data string, size int, works bool) {
+		t.Helper()
+		signs := new(responses.Watcher).Event(nil, []byte(data))
+		require.Equal(t, size, signs.Size, data)
+		require.Equal(t, works, signs.Works, data)
+	}
+	f(`{"type":"response.created"}`, 0, false)
+	f(`{"type":"response.queued"}`, 0, false)
+	f(`{"type":"response.in_progress"}`, 0, false)
+	f(`{"type":"keepalive","sequence_number":3}`, 0, false)
+	f(`{"type":"response.output_item.added"}`, 0, true)
+	f(`{"type":"response.reasoning_summary_part.added"}`, 0, true)
+	f(`{"type":"response.web_search_call.in_progress"}`, 0, true)
+	f(`{"type":"response.web_search_call.searching"}`, 0, true)
+	f(`{"type":"response.mcp_call.completed"}`, 0, true)
+	f(`{"type":"response.output_item.done","item":{}}`, 0, true)
+	f(`{"type":"response.output_text.delta","delta":"Hello"}`, 5, false)
+	f(`{"type":"response.output_text.delta","delta":""}`, 0, false)
+	f(`{"type":"response.reasoning_summary_text.delta","delta":"hm"}`, 2, false)
 }
