@@ -35,11 +35,9 @@ func (x *exchange) dispatch() error {
 		if !ok {
 			break
 		}
-		if x.outgrown(t) {
-			continue
-		}
 		failed, err := x.try(t, last)
 		switch {
+		case errors.Is(err, errOutgrown):
 		case errors.Is(err, errFull): // it waits once that is all that is left
 		case errors.Is(err, errTaken):
 			if others = true; !last {
@@ -137,6 +135,9 @@ func (x *exchange) ableLater(plan []*Target) (able []*Target) {
 // try asks a target, with one credential after the other where that is what it
 // takes. It returns neither error nor failure once the client has got an answer.
 func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
+	if x.outgrown(t) {
+		return nil, errOutgrown
+	}
 	for among, first := x.mayUse(t), true; ; first = false {
 		passage, err := x.prepare(t)
 		if err != nil {

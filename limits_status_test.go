@@ -98,14 +98,14 @@ func TestLimitsAreVisible(t *testing.T) {
 		`caddy_plexus_slots{model="m",provider="slow"} 3`, `caddy_plexus_requests_waiting 1`, `caddy_plexus_provider_waiting{provider="slow"} 1`,
 		`caddy_plexus_allowance_left{credential="2",of="requests",provider="says"} 9`,
 	} {
-		require.True(t, strings.Contains(seen, want), want)
+		require.Contains(t, seen, want)
 	}
 	for range 2 {
 		h.release <- struct{}{}
 		require.Equal(t, 200, <-done)
 	}
 	clients.Wait()
-	require.True(t, strings.Contains(get("/metrics"), `caddy_plexus_requests_waiting 0`))
+	require.Contains(t, get("/metrics"), "caddy_plexus_requests_waiting 0")
 	awaits(t, "the time in the queue", func() bool { return queuedTimes(t, "slow") == queued+1 })
 }
 

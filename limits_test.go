@@ -447,6 +447,49 @@ func TestWaitsAfterAFailure(t *testing.T) {
 	awaitsLimits(t, g, 0, 0)
 }
 
+// A request that is too long for the last target waits for the large one that is
+// full.
+func TestWaitsWhereTheLastTargetIsTooSmall(t *testing.T) {
+	h := newHeld(t)
+	small := newProvider(t, says(400, `{"error":{"message":"This model's maximum context length is 8000 tokens.","type":"invalid_request_error","code":"context_length_exceeded"}}`))
+	g := newGateway(t, `provider a {
+		base_url `+h.URL+`/v1
+		max_concurrency 1
+		models {
+			m context 200000
+		}
+	}
+	provider b {
+		base_url `+small.URL+`/v1
+		models {
+			m context 8000
+			n context 8000
+		}
+	}
+	model fast {
+		selector in_order
+		context_overflow skip
+		target a m
+		target b m
+		target b n
+	}`)
+	url := serveGateway(t, g).URL
+	var clients sync.WaitGroup
+	for i := range 2 {
+		clients.Go(func() {
+			got := post(t, url+"/v1/chat/completions", askFast)
+			require.Equal(t, 200, got.status, got.body)
+			require.Equal(t, "a", got.header.Get("X-Plexus-Provider"))
+		})
+		awaitsLimits(t, g, 1, i)
+	}
+	require.Equal(t, 1, small.count())
+	h.release <- struct{}{}
+	h.release <- struct{}{}
+	clients.Wait()
+	awaitsLimits(t, g, 0, 0)
+}
+
 // Who waited for a target that has begun to cool down meanwhile does not ask it,
 // nor does it wait any longer.
 func TestATargetThatCoolsDownFreesItsQueue(t *testing.T) {

@@ -35,6 +35,8 @@ var (
 	errFull = errors.New("the target is full")
 	// errTaken says that others were faster to come to a target.
 	errTaken = errors.New("the target is taken")
+	// errOutgrown says that the request is too long for a target.
+	errOutgrown = errors.New("the request is too long for the target")
 )
 
 // wants is what a request takes of the allowances, by what is known before. The
@@ -109,7 +111,7 @@ func (x *exchange) newWaiter(now time.Time) (*waiter, []way) {
 	var gates []*gate
 	for _, c := range x.full {
 		for i, l := range c.target.lanes {
-			if c.lanes.has(i) && (c.target.Provider.cooldown.Off || l.pardoned(c.target, now)) {
+			if c.lanes.has(i) && l.pardoned(c.target, now) && !x.outgrown(c.target) {
 				ways, gates = append(ways, way{c.target, i}), append(gates, l.gate)
 			}
 		}
