@@ -32,21 +32,25 @@ func (x *exchange) tariff(t *Target) *prices.Tariff {
 // surcharge names what makes a request cost something else than the catalog says;
 // empty for nothing. A price from the configuration holds for all requests.
 func (x *exchange) surcharge(t *Target) string {
+	// told says that the usage tells which tokens are no text.
+	told := x.usage.Audio.Output > 0 || x.usage.Image.Output > 0 || x.op.api == api.Audio && x.usage.Audio.Input > 0
 	switch {
 	case t.declared:
 		return ""
-	case x.op.api == api.Images || x.op.api == api.Audio:
+	case !told && (x.op.api == api.Images || x.op.api == api.Audio):
 		return string(x.op.api)
-	case x.req.surcharge != "":
-		return x.req.surcharge
-	default:
-		return t.Provider.surcharge
 	}
+	for _, member := range []string{x.req.surcharge, t.Provider.surcharge} {
+		if member != "" && !(told && isModalities(member)) {
+			return member
+		}
+	}
+	return ""
 }
 
 // surcharged tells whether a member of a body makes the request cost something
 // else: OpenAI's flex and priority tiers, Anthropic's fast mode and regions, and
-// answers that are sound or images, of which usage says nothing.
+// answers that are sound or images, where usage does not tell which tokens are.
 func surcharged(key string, value []byte) bool {
 	switch key {
 	case "service_tier", "serviceTier":
@@ -55,7 +59,10 @@ func surcharged(key string, value []byte) bool {
 		return !oneOf(value, "null", `"standard"`)
 	case "inference_geo":
 		return !oneOf(value, "null", `"global"`)
-	case "modalities", "responseModalities", "response_modalities":
+	default:
+		if !isModalities(key) {
+			return false
+		}
 		it := jsonscan.Array(value)
 		for it.Next() {
 			if !bytes.EqualFold(it.Value(), []byte(`"text"`)) {
@@ -66,6 +73,11 @@ func surcharged(key string, value []byte) bool {
 	return false
 }
 
+// isModalities tells whether a member says in what forms the answer may come.
+func isModalities(key string) bool {
+	return key == "modalities" || key == "responseModalities" || key == "response_modalities"
+}
+
 func oneOf(value []byte, allowed ...string) bool {
 	return slices.Contains(allowed, string(value))
 }
@@ -73,12 +85,18 @@ func oneOf(value []byte, allowed ...string) bool {
 // billed are the classes of tokens as price lists have them.
 func billed(u *api.Usage) prices.Usage {
 	return prices.Usage{
-		prices.Input:          u.Input,
-		prices.CacheRead:      u.CacheRead,
+		prices.Input:          u.Input - u.Audio.Input - u.Image.Input,
+		prices.CacheRead:      u.CacheRead - u.Audio.CacheRead - u.Image.CacheRead,
 		prices.CacheWrite:     u.CacheWrite - u.CacheWriteHour,
 		prices.CacheWriteHour: u.CacheWriteHour,
-		prices.Output:         u.Output,
+		prices.InputAudio:     u.Audio.Input,
+		prices.CacheReadAudio: u.Audio.CacheRead,
+		prices.InputImage:     u.Image.Input,
+		prices.CacheReadImage: u.Image.CacheRead,
+		prices.Output:         u.Output - u.Audio.Output - u.Image.Output,
 		prices.Reasoning:      u.Reasoning,
+		prices.OutputAudio:    u.Audio.Output,
+		prices.OutputImage:    u.Image.Output,
 	}
 }
 

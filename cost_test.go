@@ -180,6 +180,8 @@ func TestSurcharges(t *testing.T) {
 	f("openai/gpt-4o", `,"speed":"fast"`, "")
 	f("openai/gpt-4o", `,"inference_geo":"us"`, "")
 	f("openai/gpt-4o", `,"modalities":["text","audio"]`, "")
+	f("openai/gpt-4o", `,"service_tier":"priority","modalities":["text","audio"]`, "")
+	f("openai/gpt-4o", `,"modalities":["text","audio"],"service_tier":"priority"`, "")
 	f("declared/gpt-4o", `,"service_tier":"priority"`, "0.000075")
 	f("flex/gpt-4o", ``, "")
 
@@ -193,7 +195,39 @@ func TestSurcharges(t *testing.T) {
 	f("gemini/gemini-2.5-flash", `,"serviceTier":"priority"`, "")
 }
 
-// Usage of images and audio does not say which tokens are which.
+// Where the usage tells which tokens are sound or images, they have their own
+// prices, or those of text where the catalog has no others.
+func TestSoundAndImagesHaveTheirOwnPrices(t *testing.T) {
+	spoken := `{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":null,"audio":{"id":"a","data":"aGk=","transcript":"hi"}},"finish_reason":"stop"}],"usage":` +
+		`{"prompt_tokens":1000000,"completion_tokens":1000000,"total_tokens":2000000,"prompt_tokens_details":{"audio_tokens":400000},"completion_tokens_details":{"audio_tokens":900000}}}`
+	openai := newProvider(t, says(200, spoken))
+	drawn := `{"candidates":[{"content":{"parts":[{"inlineData":{"mimeType":"image/png","data":"aGk="}}]},"finishReason":"STOP"}],"usageMetadata":` +
+		`{"promptTokenCount":1000000,"candidatesTokenCount":1000000,"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1000000}]}}`
+	google := newProvider(t, says(200, drawn))
+	g := newGateway(t, fmt.Sprintf("provider openai {\n base_url %s/v1\n}\nprovider gemini {\n base_url gemini %s/v1beta\n}", openai.URL, google.URL))
+	price := func(p *Provider, model string) *prices.Tariff {
+		tariff := p.catalog.Lookup(p.Preset, model).Price.At(g.now())
+		require.NotNil(t, tariff)
+		return tariff
+	}
+	const million = 1_000_000
+	want := func(tariff *prices.Tariff, u prices.Usage) string {
+		cost, known := tariff.Cost(u)
+		require.True(t, known)
+		return cost.String()
+	}
+	tariff := price(g.Providers[0], "gpt-audio")
+	require.NotEqual(t, want(tariff, prices.Usage{prices.Output: million}), want(tariff, prices.Usage{prices.OutputAudio: million}), "it proves something")
+	require.Equal(t, want(tariff, prices.Usage{prices.Input: 600000, prices.InputAudio: 400000, prices.Output: 100000, prices.OutputAudio: 900000}),
+		costOf(t, g, "/v1/chat/completions", `{"model":"openai/gpt-audio","messages":[],"modalities":["text","audio"]}`))
+	require.Empty(t, costOf(t, g, "/v1/chat/completions", `{"model":"openai/gpt-audio","messages":[],"modalities":["text","audio"],"service_tier":"priority"}`))
+	require.Empty(t, costOf(t, g, "/v1/chat/completions", `{"model":"openai/gpt-4o-audio-preview","messages":[],"modalities":["text","audio"]}`), "the catalog does not know")
+	tariff = price(g.Providers[1], "gemini-2.5-flash-image")
+	require.Equal(t, want(tariff, prices.Usage{prices.Input: million, prices.OutputImage: million}),
+		costOf(t, g, "/v1beta/models/gemini/gemini-2.5-flash-image:generateContent", `{"contents":[],"generationConfig":{"responseModalities":["IMAGE"]}}`))
+}
+
+// Usage of images and audio does not always say which tokens are which.
 func TestImagesHaveNoListPrice(t *testing.T) {
 	p := newProvider(t, says(200, `{"created":1,"data":[{"b64_json":"aGk="}],"usage":{"input_tokens":10,"output_tokens":1000,"total_tokens":1010}}`))
 	g := newGateway(t, fmt.Sprintf("provider openai {\n base_url %[1]s/v1\n}\nprovider told openai {\n base_url %[1]s/v1\n models {\n gpt-image-1 price 5 40\n }\n}", p.URL))

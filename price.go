@@ -50,6 +50,8 @@ func (p *Price) compile() (*prices.Price, error) {
 		}
 		rates[class] = rate
 	}
+	// It holds for all that an answer may be.
+	rates[prices.OutputAudio], rates[prices.OutputImage] = rates[prices.Output], rates[prices.Output]
 	return prices.Fixed(rates), nil
 }
 

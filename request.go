@@ -197,7 +197,7 @@ func (req *request) member(op *operation, it *jsonscan.Iter) error {
 
 // noteSurcharge remembers a member for which the request costs something else.
 func (req *request) noteSurcharge(it *jsonscan.Iter) {
-	if surcharged(string(it.Key), it.Value()) {
+	if surcharged(string(it.Key), it.Value()) && (req.surcharge == "" || isModalities(req.surcharge)) {
 		req.surcharge = string(it.Key)
 	}
 }

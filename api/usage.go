@@ -22,10 +22,18 @@ type Usage struct {
 	// do not tell them apart, Anthropic's older models among them, leave it 0
 	// and count them in Output.
 	Reasoning int64
+	// Audio and Image are those of the three classes that are sound and images,
+	// which some models bill at prices of their own. Where a provider does not
+	// tell them apart they are 0, and counted as text.
+	Audio, Image Modality
 	// Known says that the provider sent a usage at all: without it every
 	// class is unknown, which is not zero.
 	Known bool
 }
+
+// Modality counts the tokens of one kind of content, each number a part of the
+// class of the same name.
+type Modality struct{ Input, CacheRead, Output int64 }
 
 // Prompt is the number of tokens that the model was given.
 func (u Usage) Prompt() int64 { return u.Input + u.CacheRead + u.CacheWrite }

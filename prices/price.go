@@ -56,21 +56,24 @@ func (u *Usage) prompt() int64 {
 //
 // Who gives no discount for what is read from a cache, and asks nothing extra for
 // what is written to one, takes the price of the input for it; reasoning is
-// billed as output; and models without a price for sound or images bill them as
-// text. The exceptions are unless: where one kind of writing, or of input, has a
-// price of its own, the price of another kind is not just forgotten, and any
-// guess would be too low.
-var fallbacks = []struct{ class, to, unless Class }{
-	{CacheWriteHour, Input, CacheWrite},
-	{CacheRead, Input, Classes},
-	{CacheWrite, Input, Classes},
-	{CacheReadAudio, CacheRead, InputAudio},
-	{CacheReadImage, CacheRead, InputImage},
-	{InputAudio, Input, Classes},
-	{InputImage, Input, Classes},
-	{Reasoning, Output, Classes},
-	{OutputAudio, Output, Classes},
-	{OutputImage, Output, Classes},
+// billed as output; and models without a price for sound or images in a prompt
+// bill them as text. The exceptions are unless: where one kind of writing, or of
+// input, has a price of its own, the price of another kind is not just forgotten,
+// and any guess would be too low. Nor is it where an answer may be sound or images,
+// which cost many times what text does: without a price of their own they are
+// billed as output only if, as of models that do nothing but draw, there is one of
+// their kind in the prompt.
+var fallbacks = []struct{ class, to, unless, needs Class }{
+	{CacheWriteHour, Input, CacheWrite, Classes},
+	{CacheRead, Input, Classes, Classes},
+	{CacheWrite, Input, Classes, Classes},
+	{CacheReadAudio, CacheRead, InputAudio, Classes},
+	{CacheReadImage, CacheRead, InputImage, Classes},
+	{InputAudio, Input, Classes, Classes},
+	{InputImage, Input, Classes, Classes},
+	{Reasoning, Output, Classes, Classes},
+	{OutputAudio, Output, Classes, InputAudio},
+	{OutputImage, Output, Classes, InputImage},
 }
 
 type rates [Classes]Rate
@@ -86,7 +89,8 @@ func newRates(given map[Class]Rate) rates {
 	}
 	for _, f := range fallbacks {
 		_, excepted := given[f.unless]
-		if r[f.class] == unpriced && !excepted {
+		_, needed := given[f.needs]
+		if r[f.class] == unpriced && !excepted && (needed || f.needs == Classes) {
 			r[f.class] = r[f.to]
 		}
 	}

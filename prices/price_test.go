@@ -86,7 +86,12 @@ func TestClassesWithoutAPrice(t *testing.T) {
 	f(plain, Usage{CacheWrite: 1e6}, "1")
 	f(plain, Usage{CacheWriteHour: 1e6}, "1")
 	f(plain, Usage{InputAudio: 1e6, CacheReadAudio: 1e6, InputImage: 1e6, CacheReadImage: 1e6}, "4")
-	f(plain, Usage{Reasoning: 1e6, OutputAudio: 1e6, OutputImage: 1e6}, "6")
+	f(plain, Usage{Reasoning: 1e6}, "2")
+	f(plain, Usage{OutputAudio: 1}, "", OutputAudio)
+	f(plain, Usage{OutputImage: 1}, "", OutputImage)
+	draws := map[Class]string{Input: "1", Output: "2", InputImage: "3"}
+	f(draws, Usage{OutputImage: 1e6}, "2")
+	f(draws, Usage{OutputAudio: 1}, "", OutputAudio)
 
 	f(map[Class]string{Input: "1", CacheWrite: "1.25"}, Usage{CacheWriteHour: 1}, "", CacheWriteHour)
 	f(map[Class]string{Input: "1", CacheRead: "0.1", InputAudio: "3"}, Usage{CacheReadAudio: 1}, "", CacheReadAudio)

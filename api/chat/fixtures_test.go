@@ -38,9 +38,11 @@ type recordedAnswer struct {
 	Usage *struct {
 		PromptDetails struct {
 			Cached int64 `json:"cached_tokens"`
+			Audio  int64 `json:"audio_tokens"`
 		} `json:"prompt_tokens_details"`
 		CompletionDetails struct {
 			Reasoning int64 `json:"reasoning_tokens"`
+			Audio     int64 `json:"audio_tokens"`
 		} `json:"completion_tokens_details"`
 		PromptTokens     int64 `json:"prompt_tokens"`
 		CompletionTokens int64 `json:"completion_tokens"`
@@ -98,6 +100,7 @@ func recorded(t *testing.T, datas []string, streamed bool) (a account) {
 			a.usage = api.Usage{
 				Known: true, Input: u.PromptTokens - u.PromptDetails.Cached, CacheRead: u.PromptDetails.Cached,
 				Output: u.TotalTokens - u.PromptTokens - reasoning, Reasoning: reasoning,
+				Audio: api.Modality{Input: u.PromptDetails.Audio, Output: u.CompletionDetails.Audio},
 			}
 		}
 	}

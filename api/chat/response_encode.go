@@ -281,11 +281,17 @@ func (w *writer) usage(u api.Usage) {
 	w.integer("total_tokens", prompt+u.Generated())
 	w.begin("prompt_tokens_details", '{')
 	w.integer("cached_tokens", u.CacheRead)
+	if n := u.Audio.Input + u.Audio.CacheRead; n > 0 {
+		w.integer("audio_tokens", n)
+	}
 	if u.CacheWrite > 0 {
 		w.integer("cache_write_tokens", u.CacheWrite) // OpenRouter's name
 	}
 	w.close('}')
 	w.begin("completion_tokens_details", '{')
 	w.integer("reasoning_tokens", u.Reasoning)
+	if u.Audio.Output > 0 {
+		w.integer("audio_tokens", u.Audio.Output)
+	}
 	w.b = append(w.b, `}}`...)
 }

@@ -3,8 +3,6 @@
 package gemini
 
 import (
-	"encoding/json"
-
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
@@ -29,7 +27,7 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 		case "error":
 			signs.Failed = signs.Failed || !api.Empty(it.Value())
 		case "usageMetadata":
-			w.read(it.Value())
+			w.usage = readUsage(it.Value(), w.usage)
 		case "promptFeedback":
 			// A blocked prompt has no candidates: this is the whole answer.
 			if !api.Empty(jsonscan.Member(it.Value(), "blockReason")) {
@@ -90,31 +88,6 @@ func (w *Watcher) Answer(body []byte) api.Signs {
 
 // Usage implements api.Watcher.
 func (w *Watcher) Usage() api.Usage { return w.usage }
-
-type usage struct {
-	Prompt     int64 `json:"promptTokenCount"`
-	Cached     int64 `json:"cachedContentTokenCount"`
-	ToolPrompt int64 `json:"toolUsePromptTokenCount"`
-	Candidates int64 `json:"candidatesTokenCount"`
-	Thoughts   int64 `json:"thoughtsTokenCount"`
-}
-
-// read takes in a usageMetadata object. Every chunk of a stream may carry one,
-// each with the totals so far. Vertex's say nothing but a trafficType until the
-// last, and a count of zero is left out: without any count nothing is known.
-func (w *Watcher) read(raw []byte) {
-	var u usage
-	if api.Empty(raw) || json.Unmarshal(raw, &u) != nil || u == (usage{}) {
-		return
-	}
-	w.usage = api.Usage{
-		Input:     max(0, u.Prompt-u.Cached) + u.ToolPrompt,
-		CacheRead: u.Cached,
-		Output:    u.Candidates,
-		Reasoning: u.Thoughts,
-		Known:     true,
-	}
-}
 
 // Interface guard
 var _ api.Watcher = (*Watcher)(nil)

@@ -108,6 +108,9 @@ func TestUsageInDisjointClasses(t *testing.T) {
 	f(`{"promptTokenCount":1000,"cachedContentTokenCount":900,"candidatesTokenCount":5,"totalTokenCount":1005}`, api.Usage{Input: 100, CacheRead: 900, Output: 5, Known: true})
 	f(`{"promptTokenCount":10,"toolUsePromptTokenCount":70,"candidatesTokenCount":5,"totalTokenCount":85}`, api.Usage{Input: 80, Output: 5, Known: true})
 	f(`{"promptTokenCount":10,"totalTokenCount":10,"promptTokensDetails":[{"modality":"TEXT","tokenCount":10}]}`, api.Usage{Input: 10, Known: true})
+	f(`{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":1300,"promptTokensDetails":[{"modality":"TEXT","tokenCount":50},{"modality":"AUDIO","tokenCount":30},{"modality":"IMAGE","tokenCount":20}],`+
+		`"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":10},{"modality":"TEXT","tokenCount":30}],"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290},{"modality":"TEXT","tokenCount":10}]}`,
+		api.Usage{Input: 60, CacheRead: 40, Output: 1300, Audio: api.Modality{Input: 20, CacheRead: 10}, Image: api.Modality{Input: 20, Output: 1290}, Known: true})
 	f(`{"trafficType":"ON_DEMAND"}`, api.Usage{})
 	f(`{"promptTokenCount":"many"}`, api.Usage{})
 	f(`{}`, api.Usage{})

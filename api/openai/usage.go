@@ -13,6 +13,8 @@ type usage struct {
 	prompt, completion, total tally
 	// cached, written and reasoning come from the details of either side.
 	cached, written, reasoning int64
+	// prompted and generated are the tokens of the other modalities.
+	prompted, generated struct{ audio, image int64 }
 	// What gateways in front of Anthropic say.
 	cacheRead, cacheCreation int64
 }
@@ -52,14 +54,18 @@ func readUsage(raw []byte) (u usage) {
 			u.cacheRead = n
 		case "cache_creation_input_tokens":
 			u.cacheCreation = n
-		case "prompt_tokens_details", "input_tokens_details", "completion_tokens_details", "output_tokens_details":
-			u.details(it.Value())
+		case "prompt_tokens_details", "input_tokens_details", "input_token_details": // the last of transcripts
+			u.details(it.Value(), &u.prompted.audio, &u.prompted.image)
+		case "completion_tokens_details", "output_tokens_details":
+			u.details(it.Value(), &u.generated.audio, &u.generated.image)
 		}
 	}
 	return u
 }
 
-func (u *usage) details(raw []byte) {
+// details reads what kinds of tokens there are: https://platform.openai.com/docs/api-reference/chat/object,
+// and of images https://platform.openai.com/docs/api-reference/images/object.
+func (u *usage) details(raw []byte, audio, image *int64) {
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		n, _ := integer(it.Value())
@@ -70,6 +76,10 @@ func (u *usage) details(raw []byte) {
 			u.written = max(u.written, n)
 		case "reasoning_tokens":
 			u.reasoning += n
+		case "audio_tokens":
+			*audio = max(*audio, n)
+		case "image_tokens":
+			*image = max(*image, n)
 		}
 	}
 }
@@ -101,7 +111,7 @@ func Usage(raw []byte, before api.Usage) api.Usage {
 		// https://github.com/mozilla-ai/any-llm/issues/1290.
 		completion, reasoning = completion+rest, rest
 	}
-	return api.Usage{
+	out := api.Usage{
 		Input:      max(0, prompt-cached-written),
 		CacheRead:  cached,
 		CacheWrite: written,
@@ -109,4 +119,17 @@ func Usage(raw []byte, before api.Usage) api.Usage {
 		Reasoning:  reasoning,
 		Known:      true,
 	}
+	out.Audio = parts(&out, u.prompted.audio, u.generated.audio)
+	out.Image = parts(&out, u.prompted.image, u.generated.image)
+	return out
 }
+
+// parts are the tokens of a modality in their classes. Which of the prompt's a
+// cache held is not told: text comes first in a prompt, and is what it holds
+// first.
+func parts(u *api.Usage, prompt, answer int64) api.Modality {
+	input := within(prompt, u.Input)
+	return api.Modality{Input: input, CacheRead: within(prompt-input, u.CacheRead), Output: within(answer, u.Output)}
+}
+
+func within(n, most int64) int64 { return max(0, min(n, most)) }

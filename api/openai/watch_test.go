@@ -94,8 +94,12 @@ func TestUsageInDisjointClasses(t *testing.T) {
 	f(`{"total_tokens":8}`, api.Usage{Input: 8, Known: true})
 	f(`{"prompt_tokens":0,"total_tokens":8}`, api.Usage{Known: true})
 	f(`{"prompt_tokens":14,"completion_tokens":16,"total_tokens":30}`, api.Usage{Input: 14, Output: 16, Known: true})
-	f(`{"input_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens":1056,"total_tokens":1106}`, api.Usage{Input: 50, Output: 1056, Known: true})
-	f(`{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":14},"output_tokens":45,"total_tokens":59}`, api.Usage{Input: 14, Output: 45, Known: true})
+	f(`{"input_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens":1056,"total_tokens":1106}`, api.Usage{Input: 50, Output: 1056, Image: api.Modality{Input: 40}, Known: true})
+	f(`{"input_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40},"output_tokens":1056,"output_tokens_details":{"image_tokens":1000,"text_tokens":56},"total_tokens":1106}`,
+		api.Usage{Input: 50, Output: 1056, Image: api.Modality{Input: 40, Output: 1000}, Known: true})
+	f(`{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,"prompt_tokens_details":{"cached_tokens":30,"audio_tokens":80},"completion_tokens_details":{"audio_tokens":45}}`,
+		api.Usage{Input: 70, CacheRead: 30, Output: 50, Audio: api.Modality{Input: 70, CacheRead: 10, Output: 45}, Known: true})
+	f(`{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":14},"output_tokens":45,"total_tokens":59}`, api.Usage{Input: 14, Output: 45, Audio: api.Modality{Input: 14}, Known: true})
 	f(`{"type":"duration","seconds":37}`, api.Usage{})
 	f(`{"prompt_tokens":1.5}`, api.Usage{})
 	f(`{}`, api.Usage{})
