@@ -101,18 +101,10 @@ func TestCooldownsAreVisibleClearableAndKept(t *testing.T) {
 	}
 	runCaddy(t, source, "{additional}", "a")
 	config := keep(adapted(t, source, "{additional}", "b"))
-	require.NoError(t, caddy.Load(config, true))
+	reload(t, config)
 	url := fmt.Sprintf("http://127.0.0.1:%d/v1/chat/completions", gateway)
 	address := fmt.Sprintf("127.0.0.1:%d", adminPort)
-	ask := func(path string) string {
-		t.Helper()
-		res, err := http.Get("http://" + address + path)
-		require.NoError(t, err)
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		require.NoError(t, err)
-		return string(body)
-	}
+	ask := func(path string) string { return adminSays(t, "http://"+address+path) }
 	states := func() map[string]string {
 		t.Helper()
 		var list []targetStatus
@@ -143,7 +135,7 @@ func TestCooldownsAreVisibleClearableAndKept(t *testing.T) {
 	require.Contains(t, ask("/metrics"), `caddy_plexus_cooldowns_total{model="m",provider="bad",reason="status"} `, "counters of the process count on")
 
 	// A reload keeps it, a failed one changes nothing, a restart loads it.
-	require.NoError(t, caddy.Load(keep(adapted(t, source, "{additional}", "c")), true))
+	reload(t, keep(adapted(t, source, "{additional}", "c")))
 	require.Equal(t, down, states())
 	require.Error(t, caddy.Load([]byte(`{"admin":{"listen":"`+address+`"},"apps":{"plexus":{"providers":[{"name":"bad/"}]}}}`), true))
 	require.Equal(t, down, states())
@@ -152,7 +144,7 @@ func TestCooldownsAreVisibleClearableAndKept(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(raw), "sk-do-not-show")
 	require.NotContains(t, string(raw), "http")
-	require.NoError(t, caddy.Load(config, true))
+	reload(t, config)
 	require.Equal(t, down, states())
 	require.Equal(t, 1, bad.count())
 
@@ -198,7 +190,7 @@ func TestAdminRefuses(t *testing.T) {
 	f("POST", pathClear, `{"model":"m"}`, 400, "of which provider?")
 	f("POST", pathClear, `{"providr":"lab"}`, 400, "expected an object")
 	f("POST", pathClear, `[`, 400, "expected an object")
-	require.NoError(t, caddy.Load([]byte(`{"admin":{"listen":"127.0.0.1:`+fmt.Sprint(adminPort)+`"}}`), true))
+	reload(t, []byte(`{"admin":{"listen":"127.0.0.1:`+fmt.Sprint(adminPort)+`"}}`))
 	f("GET", pathTargets, "", 404, "no plexus")
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -302,16 +301,8 @@ func TestHealthChecksAreTold(t *testing.T) {
 	runCaddy(t, source, "{alias}", "a")
 	config := bytes.Replace(adapted(t, source, "{alias}", "b"), []byte(`"apps": {`),
 		[]byte(`"apps": {"events":{"subscriptions":[{"events":["plexus.target_down","plexus.target_up"],"handlers":[{"handler":"plexus_test"}]}]},`), 1)
-	require.NoError(t, caddy.Load(config, true))
-	ask := func(path string) string {
-		t.Helper()
-		res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(adminPort) + path)
-		require.NoError(t, err)
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		require.NoError(t, err)
-		return string(body)
-	}
+	reload(t, config)
+	ask := func(path string) string { return adminSays(t, "http://127.0.0.1:"+strconv.Itoa(adminPort)+path) }
 	check := func() {
 		for _, g := range running.latest().gateways {
 			for _, lab := range g.Providers {
@@ -330,7 +321,7 @@ func TestHealthChecksAreTold(t *testing.T) {
 	require.Contains(t, ask("/metrics"), `caddy_plexus_target_cooling{model="m",provider="site-lab"} 1`)
 	require.Contains(t, ask("/metrics"), `caddy_plexus_health_checks_total{provider="site-lab",verdict="status"} `)
 	require.Contains(t, ask(pathTargets), `"state":"down"`)
-	require.NoError(t, caddy.Load(bytes.Replace(config, []byte(`"alias": "b"`), []byte(`"alias": "c"`), 1), true))
+	reload(t, bytes.Replace(config, []byte(`"alias": "b"`), []byte(`"alias": "c"`), 1))
 	require.Contains(t, ask(pathTargets), `"state":"down"`)
 	status.Store(200)
 	check()

@@ -48,6 +48,32 @@ func runCaddy(t *testing.T, caddyfile string, replace ...string) {
 	t.Cleanup(func() { require.NoError(t, caddy.Stop()) })
 }
 
+// reload loads a configuration in place of another one. The connections that the
+// old one closes shall not be used again.
+func reload(t *testing.T, config []byte) {
+	t.Helper()
+	require.NoError(t, caddy.Load(config, true))
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// adminSays is what Caddy's admin API answers. While its address goes from one
+// listener to the next, the kernel resets the connections that wait for the old
+// one.
+func adminSays(t *testing.T, url string) string {
+	t.Helper()
+	var body []byte
+	awaits(t, "the admin API answers", func() bool {
+		res, err := http.Get(url)
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		body, err = io.ReadAll(res.Body)
+		return err == nil
+	})
+	return string(body)
+}
+
 func adapted(t *testing.T, caddyfile string, replace ...string) []byte {
 	t.Helper()
 	config, _, err := adaptCaddyfile(strings.NewReplacer(replace...).Replace(caddyfile))
