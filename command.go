@@ -95,12 +95,27 @@ func printTargets(to io.Writer, list []targetStatus, now time.Time) error {
 		if t.OutputRate != nil {
 			rate = fmt.Sprintf("%.0f", *t.OutputRate)
 		}
-		if t.Reason != "" {
-			reason = t.Reason
+		if text := t.reasons(); text != "" {
+			reason = text
 		}
 		fmt.Fprintf(table, "%s/%s\t%s\t%s\t%d\t%s\t%s\t%s\n", t.Provider, t.Model, t.State, wait, t.Failures, first, rate, reason)
 	}
 	return table.Flush()
+}
+
+// reasons are what the table says is held against a target, which may be up while
+// one of its credentials is not.
+func (t *targetStatus) reasons() string {
+	if t.Reason != "" {
+		return t.Reason
+	}
+	var said []string
+	for _, c := range t.Credentials {
+		if c.Reason != "" {
+			said = append(said, fmt.Sprintf("credential %d %s: %s", c.Number, c.State, c.Reason))
+		}
+	}
+	return strings.Join(said, ", ")
 }
 
 // printLimits writes a table, a line for each provider, model and credential.
