@@ -238,6 +238,19 @@ func (a *attempt) brokenOff() (verdict string, e *Error) {
 	return verdictTimeout, e
 }
 
+// fault is what was wrong with an answer that had begun, for those who see it
+// beside the target's name.
+func (a *answer) fault() string {
+	late := a.late()
+	switch {
+	case a.errored:
+		return "it ended its answer with an error"
+	case late != nil:
+		return late.reason
+	}
+	return "its answer broke off"
+}
+
 // send gives the client a part of the answer. How long it takes is its own
 // business.
 func (a *answer) send(b []byte) error {
@@ -293,6 +306,6 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
 		}
 	case verdictInvalid, verdictTimeout:
-		x.gateway.blame(a.attempt, &failure{reason: e.Message, verdict: verdict, timeout: verdict == verdictTimeout, late: true})
+		x.gateway.blame(a.attempt, &failure{reason: a.fault(), verdict: verdict, timeout: verdict == verdictTimeout, late: true})
 	}
 }

@@ -59,9 +59,11 @@ func TestClocksBeforeTheFirstContent(t *testing.T) {
 }
 
 // blamed tells whether the first target has been held to be at fault.
-func (p *played) blamed() bool {
-	t := p.router.names["fast"].targets[0]
-	return t.state.breaker.reasonOf() != ""
+func (p *played) blamed() bool { return p.reason() != "" }
+
+// reason is what is held against the first target.
+func (p *played) reason() string {
+	return p.router.names["fast"].targets[0].state.breaker.reasonOf()
 }
 
 func (b *breaker) reasonOf() string {
@@ -92,7 +94,7 @@ func TestClocksAfterTheFirstContent(t *testing.T) {
 				}
 				client.endsWith(t, got.heard.String(), "the answer of p1/m1 was given up: "+reason)
 				require.True(t, first.left, "the provider goes on")
-				require.True(t, g.blamed())
+				require.Equal(t, reason, g.reason(), "the target's name stands beside it")
 			})
 		}
 		open := func(more ...any) []any {

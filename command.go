@@ -95,24 +95,45 @@ func printTargets(to io.Writer, list []targetStatus, now time.Time) error {
 		if t.OutputRate != nil {
 			rate = fmt.Sprintf("%.0f", *t.OutputRate)
 		}
-		if t.Reason != "" {
-			reason = t.Reason
+		if text := t.reasons(); text != "" {
+			reason = text
 		}
 		fmt.Fprintf(table, "%s/%s\t%s\t%s\t%d\t%s\t%s\t%s\n", t.Provider, t.Model, t.State, wait, t.Failures, first, rate, reason)
 	}
 	return table.Flush()
 }
 
-// printLimits writes a table, a line for each provider, model and credential.
+// reasons are what the table says is held against a target, which may be up while
+// one of its credentials is not.
+func (t *targetStatus) reasons() string {
+	if t.Reason != "" {
+		return t.Reason
+	}
+	var said []string
+	for _, c := range t.Credentials {
+		if c.Reason != "" {
+			said = append(said, fmt.Sprintf("credential %d %s: %s", c.Number, c.State, c.Reason))
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// printLimits writes a table, a line for each provider, model and credential of
+// which there is anything to tell.
 func printLimits(to io.Writer, list []limitStatus, _ time.Time) error {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "WHAT\tIN FLIGHT\tWAITING\tREQUESTS LEFT\tTOKENS LEFT\tTHE PROVIDER SAYS")
 	for _, p := range list {
-		fmt.Fprintf(table, "%s\t%s\t%d\t-\t-\t-\n", p.Provider, share(p.InFlight, p.MaxConcurrency), p.Waiting)
+		if p.InFlight != nil || p.Waiting > 0 {
+			fmt.Fprintf(table, "%s\t%s\t%d\t-\t-\t-\n", p.Provider, share(p.InFlight, p.MaxConcurrency), p.Waiting)
+		}
 		for _, c := range p.Credentials {
 			fmt.Fprintf(table, "%s, credential %d\t-\t-\t%s\t%s\t-\n", p.Provider, c.Number, share(c.RequestsLeft, c.RPM), share(c.TokensLeft, c.TPM))
 		}
 		for _, m := range p.Models {
+			if m.InFlight == nil && len(m.Learned) == 0 {
+				continue
+			}
 			said := make([]string, len(m.Learned))
 			for i, l := range m.Learned {
 				said[i] = fmt.Sprintf("%d %s left (credential %d)", l.Left, strings.ReplaceAll(l.Of, "_", " "), l.Credential)

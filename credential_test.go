@@ -175,6 +175,18 @@ func TestFailuresNumberTheCredentials(t *testing.T) {
 	require.Contains(t, got.body, "not REDACTED")
 }
 
+// The error said that two targets were tried where it was one, with two credentials.
+func TestCredentialsAreNotCountedAsTargets(t *testing.T) {
+	a := newAccount(t, says(200, chatAnswer))
+	other := newProvider(t, says(500, ""))
+	_, _, url := several(t, a, "api_key sk-one\n api_key sk-two")
+	_, _, both := several(t, a, "api_key sk-one\n api_key sk-two", other.URL)
+	a.refuse("sk-one", 401)
+	a.refuse("sk-two", 401)
+	require.Contains(t, post(t, url, askFast).body, ": 1 target tried, none succeeded: lab/m with credential ")
+	require.Contains(t, post(t, both, askFast).body, ": 2 targets tried, none succeeded: ")
+}
+
 // Where all are cooling down the client is told when the first is back.
 func TestTheSoonestCredentialCounts(t *testing.T) {
 	a := newAccount(t, says(200, chatAnswer))

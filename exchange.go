@@ -115,8 +115,7 @@ func (x *exchange) refuse(err error) {
 		header.Set("Connection", "close")
 	}
 	if x.err.RetryAfter > 0 {
-		// Rounded up, so that whoever obeys does not come too early.
-		seconds := (x.err.RetryAfter + time.Second - 1) / time.Second
+		seconds := wholeSeconds(x.err.RetryAfter) / time.Second
 		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
 	if x.attempts > 0 && !x.gateway.HideTarget {

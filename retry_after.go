@@ -118,3 +118,9 @@ func leadingDuration(text string) time.Duration {
 	}
 	return 0
 }
+
+// wholeSeconds is a time to wait, rounded up, so that whoever obeys does not come
+// too early.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}

@@ -383,7 +383,7 @@ func coolingDown(targets []*Target, now time.Time) error {
 		}
 	}
 	soonest = max(soonest, time.Second)
-	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", soonest.Round(time.Second))
+	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", wholeSeconds(soonest))
 	err.RetryAfter = soonest
 	return err
 }

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -347,4 +348,17 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	f(func(g *Gateway) { g.Keys[0].Secret = "sha256:12" }, "expected 64 hexadecimal digits")
 	f(func(g *Gateway) { g.Keys[0].Expires = "tomorrow" }, "expected a date such as 2027-01-31")
 	f(func(g *Gateway) { g.Keys[0].Models = []string{"n"} }, `key "k": models: there is no model "n"; did you mean "m"?`)
+}
+
+// The error said 2s beside a Retry-After of 3.
+func TestCoolingDownSaysTheSameAsRetryAfter(t *testing.T) {
+	bad := newProvider(t, says(429, "", "Retry-After-Ms", "2300"))
+	g := newGateway(t, fmt.Sprintf("provider bad {\n base_url %s/v1\n cooldown 1s 1m\n}\nmodel fast {\n target bad m\n}", bad.URL))
+	fakeClock(g)
+	url := serveGateway(t, g).URL
+	post(t, url+"/v1/chat/completions", askFast)
+	got := post(t, url+"/v1/chat/completions", askFast)
+	require.Equal(t, 503, got.status)
+	require.Equal(t, "3", got.header.Get("Retry-After"))
+	require.Contains(t, got.body, "try again in 3s")
 }

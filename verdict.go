@@ -195,15 +195,17 @@ func judgeAnswer(signs api.Signs, body []byte) (failure, bool) {
 // allFailed is the one answer to a request whose every attempt came to nothing.
 // Its status is the last provider's where that is the client's business.
 func (x *exchange) allFailed() error {
-	tried := make([]string, len(x.failures))
+	said := make([]string, len(x.failures))
+	tried := map[*Target]bool{} // one may have failed with each of its credentials
 	for i := range x.failures {
-		tried[i] = x.failures[i].String()
+		said[i] = x.failures[i].String()
+		tried[x.failures[i].target] = true
 	}
 	noun := "target"
 	if len(tried) > 1 {
 		noun = "targets"
 	}
-	err := fail(ErrAllTargetsFailed, "model %s: %d %s tried, none succeeded: %s", quoted(x.route.Alias), len(tried), noun, strings.Join(tried, "; "))
+	err := fail(ErrAllTargetsFailed, "model %s: %d %s tried, none succeeded: %s", quoted(x.route.Alias), len(tried), noun, strings.Join(said, "; "))
 	last := x.failures[len(x.failures)-1]
 	switch last.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
