@@ -188,3 +188,14 @@ func TestCooldownOffForgivesAtOnce(t *testing.T) {
 	second := newGateway(t, fmt.Sprintf(block, "cooldown off"))
 	require.True(t, second.router.names["m"].targets[0].free(second.now()))
 }
+
+// The error of a request that finds all targets cooling down says which, and why.
+func TestTheErrorOfCoolingTargetsSaysWhy(t *testing.T) {
+	p := newProvider(t, says(429, "", "Retry-After", "20"))
+	_, _, url := coolable(t, p.URL, p.URL)
+	require.Equal(t, 429, post(t, url, askFast).status)
+	got := post(t, url, askFast)
+	require.Equal(t, 503, got.status)
+	require.Contains(t, got.body, "try again in 20s: p1/m: 429 Too Many Requests; p2/m: 429 Too Many Requests")
+	require.Equal(t, 2, p.count())
+}

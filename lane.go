@@ -59,6 +59,17 @@ func (l *lane) pardoned(t *Target, now time.Time) bool {
 	return true
 }
 
+// until is the stamp at which the last pause ends that keeps requests out of the
+// lane; 0 where none does.
+func (l *lane) until(t *Target) (end int64) {
+	for _, b := range l.breakers(t) {
+		if b != nil {
+			end = max(end, b.until.Load())
+		}
+	}
+	return end
+}
+
 // share is the part of the lane's latest attempts that did not fail.
 func (l *lane) share(t *Target, now time.Time) float64 {
 	share := 1.0

@@ -368,26 +368,6 @@ func sortOut(targets []*Target, now time.Time) (left []*Target, free int) {
 	return append(targets[:free], last...), free
 }
 
-// coolingDown is the error where every target is to be left alone.
-func coolingDown(targets []*Target, now time.Time) error {
-	soonest := time.Duration(1<<63 - 1)
-	for _, t := range targets {
-		for _, l := range t.lanes {
-			until := stamp(now) // a probe is under way
-			for _, b := range l.breakers(t) {
-				if b != nil {
-					until = max(until, b.until.Load())
-				}
-			}
-			soonest = min(soonest, time.Duration(until-stamp(now)))
-		}
-	}
-	soonest = max(soonest, time.Second)
-	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s", wholeSeconds(soonest))
-	err.RetryAfter = soonest
-	return err
-}
-
 // hedge is when a second target is asked, or nil.
 func (r *Route) hedge() *Hedge {
 	if r.route == nil {

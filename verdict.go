@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -225,4 +226,37 @@ func (x *exchange) allFailed() error {
 	}
 	err.RetryAfter = last.retryAfter
 	return err
+}
+
+// coolingDown is the error where every target is to be left alone.
+func coolingDown(targets []*Target, now time.Time) error {
+	soonest := time.Duration(1<<63 - 1)
+	var held []string
+	for i, t := range targets {
+		if slices.Contains(targets[:i], t) {
+			continue
+		}
+		held = append(held, t.String()+t.heldBy())
+		for _, l := range t.lanes {
+			soonest = min(soonest, time.Duration(l.until(t)-stamp(now)))
+		}
+	}
+	soonest = max(soonest, time.Second) // a probe may be under way
+	err := fail(ErrAllTargetsCoolingDown, "every target is cooling down after failures; try again in %s: %s", wholeSeconds(soonest), strings.Join(held, "; "))
+	err.RetryAfter = soonest
+	return err
+}
+
+// heldBy says why the target is left alone.
+func (t *Target) heldBy() string {
+	_, b := t.hindrance()
+	if b == nil {
+		return ""
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reason == "" {
+		return ""
+	}
+	return ": " + b.reason
 }

@@ -54,10 +54,11 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 		"rpm":               y.count("rpm", &p.RPM),
 		"tpm":               y.count("tpm", &p.TPM),
 		"no_learned_limits": y.decode("no_learned_limits", &p.NoLearnedLimits),
+		"cooldown":          y.cooldown(p.Provider),
 		"failover":          y.failover(fmt.Sprintf("the provider %q", name), &p.Failover),
 	}
 	y.ignore(fields, "a provider", "adapter", "allow_100_percent_utilization", "auto_compat", "cache_key_injection", "compaction",
-		"cooldown", "discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
+		"discount", "display_name", "estimateTokens", "geminiThinkingEnabled", "model_autosync",
 		"quota_checker", "raw_passthrough", "responses_extensions", "stallGracePeriodMs", "stallMinBps", "stallTtfbBytes",
 		"stallTtfbMs", "stallWindowMs", "stall_cooldown", "timeoutMs", "useClaudeMasking")
 	if err := y.mapping(n, fmt.Sprintf("the provider %q", name), fields); err != nil {

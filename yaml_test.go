@@ -221,6 +221,9 @@ func TestYAMLErrorsSayFileAndLine(t *testing.T) {
 	f(provider("    type: [[chat]]\n"), `plexus.yaml:3: type: expected a list of texts`)
 	f(provider("    baseUrls: [https://example.com]\n"), `plexus.yaml:3: the base URLs: expected a mapping`)
 	f(provider("    auth: sk-secret\n"), `plexus.yaml:3: expected auth to be a mapping`)
+	f(provider("    cooldown: soon\n"), `plexus.yaml:3: expected a cooldown to be a mapping of keys to values`)
+	f(provider("    cooldown: {initial: 5m, max: 2m}\n"), `plexus.yaml:3: cooldown: the initial pause 5m0s is longer than the longest, 2m0s`)
+	f(provider("    cooldown: {max: 2m, last_standing: {share: 2}}\n"), `plexus.yaml:3: cooldown: last_standing: expected a share up to 100%`)
 	f(provider("    api_key: {}\n"), `plexus.yaml:3: api_key: expected a text`)
 	f(provider("    api_key: [x, [y]]\n"), `plexus.yaml:3: api_key: expected a text`)
 	f(provider("    api_key: [{api_key: x, weight: 0}]\n"), `plexus.yaml:3: api_key: the weight 0 is not a positive number`)
@@ -525,6 +528,7 @@ func TestIgnoredKeysAreWarnedOf(t *testing.T) {
 	}
 	f("models: {}\nfailover: {enabled: true}\n", 2, `"enabled" of failover has no effect in Plexus`)
 	f("adminKey: x\n", 1, `"adminKey" of the gateway has no effect in Plexus`)
+	f("providers:\n  openai:\n    cooldown: {enabled: true}\n", 3, `"cooldown" of a provider has no effect in Plexus`)
 	f("providers:\n  openai:\n    discount: 0.1\n", 3, `"discount" of a provider has no effect in Plexus`)
 	f("providers:\n  openai:\n    models:\n      m:\n        type: embeddings\n", 5, `"type" of a provider's model has no effect in Plexus`)
 	f("providers:\n  openai:\n    models:\n      m:\n        pricing:\n          cached: 1\n", 6, `a price of caches alone has no effect in Plexus`)
