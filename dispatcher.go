@@ -73,7 +73,7 @@ func (x *exchange) inVain(busy, unable error, others bool) error {
 	case errors.Is(busy, ErrAllTargetsBusy):
 		return busy
 	case len(x.failures) > 0:
-		return x.allFailed()
+		return x.allFailed(unable)
 	case others || busy != nil:
 		return coolingDown(x.plan.targets, x.gateway.now())
 	}

@@ -614,8 +614,11 @@ func TestAbleButCooling(t *testing.T) {
 	g := newGateway(t, "provider able {\n base_url chat "+able.URL+"/v1\n}\nprovider other {\n base_url messages "+able.URL+"/v1\n}\nmodel fast {\n selector in_order\n target able m\n target other m\n}")
 	url := serveGateway(t, g).URL
 	const two = `{"model":"fast","n":2,"messages":[{"role":"user","content":"hi"}]}`
-	require.Equal(t, 429, post(t, url+"/v1/chat/completions", two).status)
 	got := post(t, url+"/v1/chat/completions", two)
+	require.Equal(t, 429, got.status)
+	require.Contains(t, got.body, "1 target tried, none succeeded: able/m: 429 Too Many Requests; others cannot be asked: ")
+	require.Contains(t, got.body, "asked: n cannot be above 1")
+	got = post(t, url+"/v1/chat/completions", two)
 	require.Equal(t, 503, got.status, got.body)
 	require.NotEmpty(t, got.header.Get("Retry-After"))
 }

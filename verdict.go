@@ -195,7 +195,7 @@ func judgeAnswer(signs api.Signs, body []byte) (failure, bool) {
 
 // allFailed is the one answer to a request whose every attempt came to nothing.
 // Its status is the last provider's where that is the client's business.
-func (x *exchange) allFailed() error {
+func (x *exchange) allFailed(unable error) error {
 	said := make([]string, len(x.failures))
 	tried := map[*Target]bool{} // one may have failed with each of its credentials
 	for i := range x.failures {
@@ -205,6 +205,9 @@ func (x *exchange) allFailed() error {
 	noun := "target"
 	if len(tried) > 1 {
 		noun = "targets"
+	}
+	if unable != nil {
+		said = append(said, "others cannot be asked: "+asError(unable).Message)
 	}
 	err := fail(ErrAllTargetsFailed, "model %s: %d %s tried, none succeeded: %s", quoted(x.route.Alias), len(tried), noun, strings.Join(said, "; "))
 	last := x.failures[len(x.failures)-1]
