@@ -253,6 +253,8 @@ func (a *answer) mark(signs api.Signs) {
 		a.clocks.works()
 	case signs.Content:
 		a.clocks.heard(signs.Size)
+	default:
+		a.clocks.fresh = false // what came before may never be sent by itself
 	}
 }
 
