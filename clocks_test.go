@@ -213,18 +213,20 @@ func TestSlowClientsAreNoStall(t *testing.T) {
 // how long that takes. It must not sleep for all of idle again.
 func TestATimerThatWakesDuringASendIsNotLate(t *testing.T) {
 	each(t, func(t *testing.T, client, target *dialect) {
-		// It wakes up at 60s, when the time for the first content is over.
-		first := target.plays(target.opening, 10*time.Second, target.content, 49*time.Second, target.content, forever)
+		// It wakes up at 60s, when the time for the first content is over. Not
+		// every API has a word for a ping.
+		first := target.plays(target.opening, 11*time.Second, target.content, 48*time.Second, target.ping, forever)
 		g := play(t, target.api, "", "", first)
 		synctest.Test(t, func(t *testing.T) {
-			texts := 0
+			texts, want := 0, 131*time.Second
 			got := g.ask(t, client.path, client.body, func(string) error {
 				if texts++; texts == 2 {
+					want += 2 * time.Second
 					time.Sleep(2 * time.Second)
 				}
 				return nil
 			})
-			require.Equal(t, 181*time.Second, got.took, got.heard.String())
+			require.Contains(t, []time.Duration{131 * time.Second, want}, got.took, got.heard.String())
 			client.endsWith(t, got.heard.String(), "the answer of p1/m1 was given up: no content for 2m")
 		})
 	})
