@@ -29,14 +29,18 @@ func (a *attempt) refused(res *http.Response) *failure {
 	if next || x.op.verb == verbCount {
 		return a.failed(verdict, nil)
 	}
-	if a.second || !a.wins() {
+	if a.second {
 		// The first target may well take what this one does not.
+		verdict.blameless = true
+		return a.failed(verdict, nil)
+	}
+	opened, err := a.win(inEvents)
+	if err != nil {
 		verdict.blameless = true
 		return a.failed(verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
 	x.gateway.succeeded(a)
-	opened, _ := x.keeper.take(inEvents)
 	switch {
 	case opened:
 		body = x.errorEvent(x.decodedError(t, passage.op.api, res.StatusCode, body))

@@ -218,8 +218,11 @@ func (x *exchange) allFailed() error {
 			err.Status = api.StatusOverloaded
 		}
 	}
-	if last.timeout {
+	switch {
+	case last.timeout:
 		err.Status = http.StatusGatewayTimeout
+	case last.verdict == verdictClientError: // of a second target, whose first failed
+		err.Status = last.status
 	}
 	err.RetryAfter = last.retryAfter
 	return err
