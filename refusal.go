@@ -64,7 +64,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(res.StatusCode)
-	_, _ = x.w.Write(body) // a client that is gone needs no answer
+	_, _ = x.w.Write(body) //nolint:gosec // JSON; and a client that is gone needs no answer
 	return nil
 }
 
