@@ -115,12 +115,12 @@ func (a *answer) commit(as shape) *failure {
 		// The first content came in the very moment in which time ran out.
 		return a.gone(late)
 	}
-	if !a.wins() {
-		return a.gone(errOutrun)
-	}
-	var fits bool
-	if a.opened, fits = x.keeper.take(as); !fits {
+	var err error
+	switch a.opened, err = a.win(as); {
+	case errors.Is(err, errUnfit):
 		return a.fail(failure{reason: "an answer in one piece, where the client has been promised a stream", verdict: verdictInvalid, blameless: true})
+	case err != nil:
+		return a.gone(err)
 	}
 	now := x.gateway.now()
 	x.committed = true
@@ -266,6 +266,8 @@ func (a *answer) mark(signs api.Signs) {
 		a.clocks.works()
 	case signs.Content:
 		a.clocks.heard(signs.Size)
+	default:
+		a.clocks.fresh = false // what came before may never be sent by itself
 	}
 }
 

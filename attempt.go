@@ -161,7 +161,7 @@ func (a *attempt) recent() *recent {
 	return a.target.state.latest[form].Load()
 }
 
-// tells tells whether the attempt says anything of how fast the target answers
+// tells is whether the attempt says anything of how fast the target answers
 // questions.
 func (a *attempt) tells() bool { return a.x.op.verb != verbCount }
 

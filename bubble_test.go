@@ -26,7 +26,8 @@ import (
 type script struct {
 	kind   string // the Content-Type; empty for a stream of events
 	dial   time.Duration
-	status int // 0 for 200
+	status int    // 0 for 200
+	wants  string // in the request's body, if anything
 	steps  []any
 	asked  int
 	left   bool // whoever asked went away before the end
@@ -39,6 +40,9 @@ const forever = 1000 * time.Hour
 
 func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.asked++
+	if sent, err := io.ReadAll(r.Body); s.wants != "" && (err != nil || !strings.Contains(string(sent), s.wants)) {
+		return nil, fmt.Errorf("the request lacks %s: %q, %w", s.wants, sent, err)
+	}
 	trace := httptrace.ContextClientTrace(r.Context())
 	trace.GetConn("provider.example:443")
 	if !pause(r.Context(), s.dial) {

@@ -27,6 +27,7 @@ type clocks struct {
 	size    atomic.Int64 // bytes of content since fluent
 	fluent  atomic.Int64 // since when content is expected to flow
 	sending atomic.Bool  // the provider waits for the client
+	unsure  atomic.Bool  // the timer was set while it did, and may be late
 
 	// These two are the serving goroutine's.
 	arrived time.Duration // of what the client is sent
@@ -165,8 +166,13 @@ func (c *clocks) next(now time.Duration) (at time.Duration, why *overdue) {
 		return at, why
 	}
 	content := time.Duration(c.content.Load())
+	// Whoever ends the sending looks at unsure after that, and so sees it if
+	// the sending is seen here.
+	c.unsure.Store(true)
 	if c.sending.Load() {
 		content = now // the client is what takes so long
+	} else {
+		c.unsure.Store(false)
 	}
 	soonest(after(content, c.limits.Idle), func() *overdue {
 		return &overdue{"no content for " + spoken(time.Duration(*c.limits.Idle))}
@@ -261,6 +267,19 @@ func (c *clocks) released() {
 	}
 	c.fresh = false
 	c.sending.Store(false)
+	if c.unsure.Load() {
+		c.setRight(now)
+	}
+}
+
+// setRight sets the timer anew that was set while nobody knew how long the client
+// would take.
+func (c *clocks) setRight(now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == flowing {
+		c.rearm(now)
+	}
 }
 
 // slowClient is how long a client may take for an event before what the provider

@@ -211,6 +211,47 @@ func TestSlowClientsAreNoStall(t *testing.T) {
 	})
 }
 
+// The timer that wakes up while the client is being sent something does not know
+// how long that takes. It must not sleep for all of idle again.
+func TestATimerThatWakesDuringASendIsNotLate(t *testing.T) {
+	each(t, func(t *testing.T, client, target *dialect) {
+		// It wakes up at 60s, when the time for the first content is over. Not
+		// every API has a word for a ping.
+		first := target.plays(target.opening, 11*time.Second, target.content, 48*time.Second, target.ping, forever)
+		g := play(t, target.api, "", "", first)
+		synctest.Test(t, func(t *testing.T) {
+			texts, want := 0, 131*time.Second
+			got := g.ask(t, client.path, client.body, func(string) error {
+				if texts++; texts == 2 {
+					want += 2 * time.Second
+					time.Sleep(2 * time.Second)
+				}
+				return nil
+			})
+			require.Contains(t, []time.Duration{131 * time.Second, want}, got.took, got.heard.String())
+			client.endsWith(t, got.heard.String(), "the answer of p1/m1 was given up: no content for 2m")
+		})
+	})
+}
+
+// Content that the client is not sent by itself, such as a part of the arguments
+// of a call that Gemini has in one piece, does not make a later event of another
+// kind look as if the client had been slow to take it.
+func TestUnsentContentDoesNotProlongIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &answer{attempt: new(attempt)}
+		a.clocks.start(new((*Failover)(nil).over()), limit{time.Minute, "no content"}, true, func(error) {})
+		defer a.clocks.stop()
+		require.Nil(t, a.clocks.commit(false))
+		a.mark(api.Signs{Content: true, Size: 5})
+		time.Sleep(25 * time.Second)
+		a.mark(api.Signs{})
+		a.clocks.holds()
+		a.clocks.released()
+		require.Zero(t, a.clocks.content.Load())
+	})
+}
+
 // Some servers forget to end a stream that is over.
 func TestFinishedStreamThatDoesNotEnd(t *testing.T) {
 	chat := &dialects[0]

@@ -106,7 +106,7 @@ func tooSmall(failures []failure) (window int64) {
 // attempt began, for another may be under way beside it.
 func (a *attempt) movesOn() bool {
 	x, t := a.x, a.target
-	if !x.route.skipsOverflow() || a.asked >= a.failover.Attempts {
+	if !x.route.skipsOverflow() || a.asked >= x.failover.Attempts { // of the model that was asked for
 		return false
 	}
 	now, outgrown := x.gateway.now(), max(t.window, tooSmall(a.tried))

@@ -234,3 +234,26 @@ func TestATooLongContextForTheFirstOfTwo(t *testing.T) {
 	require.Equal(t, 200, got.status)
 	require.Equal(t, "p2", got.header.Get("X-Plexus-Provider"))
 }
+
+// How many targets are tried says the model that was asked for, and not the one
+// among its targets that found the context too long.
+func TestATooLongContextGoesByTheAttemptsOfTheModelAskedFor(t *testing.T) {
+	small, large := newProvider(t, says(400, tooLong)), newProvider(t, says(200, chatAnswer))
+	g := newGateway(t, "provider p1 {\n base_url "+small.URL+"/v1\n models {\n m context 8192\n }\n}\nprovider p2 {\n base_url "+large.URL+`/v1
+		}
+		model fast {
+			selector in_order
+			context_overflow skip
+			target alias:small
+			target p2 m
+		}
+		model small {
+			target p1 m
+			failover {
+				attempts 1
+			}
+		}`)
+	got := post(t, serveGateway(t, g).URL+"/v1/chat/completions", askFast)
+	require.Equal(t, 200, got.status, got.body)
+	require.Equal(t, "p2", got.header.Get("X-Plexus-Provider"))
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -120,7 +121,9 @@ func (c *Credential) authenticate(header map[string][]string, at *endpoint) {
 // redact takes our credentials out of what a provider said, some of which quote
 // them in their errors.
 func (p *Provider) redact(body []byte) []byte {
-	for _, c := range p.credentials {
+	// The longest first: one may be the beginning of another.
+	longest := func(a, b *Credential) int { return len(b.secret) - len(a.secret) }
+	for _, c := range slices.SortedStableFunc(slices.Values(p.credentials), longest) {
 		if len(c.secret) < 4 {
 			continue
 		}

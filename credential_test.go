@@ -289,3 +289,9 @@ func TestCredentialsThatAreRefused(t *testing.T) {
 	g.Providers[0].Credentials = []*Credential{{}}
 	require.ErrorContains(t, provision(t, g), "number 2: it is empty")
 }
+
+// A credential that is the beginning of another leaves nothing of that one behind.
+func TestRedactingACredentialThatBeginsAnother(t *testing.T) {
+	p := &Provider{credentials: []*Credential{{secret: "sk-team"}, {secret: "sk-team-secret"}}}
+	require.Equal(t, "the key REDACTED, not REDACTED", string(p.redact([]byte("the key sk-team-secret, not sk-team"))))
+}

@@ -155,7 +155,9 @@ func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
 		}
 		failed = x.ask(x.newAttempt(t, passage, claim))
 		if err := x.r.Context().Err(); err != nil && !x.committed {
-			metrics.attempt(t, verdictCanceled)
+			if failed == nil || !failed.recorded { // which one is that of two, the other of which went on
+				metrics.attempt(t, verdictCanceled)
+			}
 			return nil, fail(ErrClientClosed, "the client went away")
 		}
 		if failed == nil || !failed.ofLane() {

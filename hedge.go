@@ -70,7 +70,9 @@ func (x *exchange) hedged(a *attempt, hedge *Hedge) *failure {
 	}
 	x.race = newRace()
 	defer func() { x.race = nil }()
-	first := x.race.start(a)
+	first := newRunner(a)
+	go first.run()
+	defer first.stop() // whatever happens here, nothing may outlive the handler
 	var second *runner
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -78,15 +80,17 @@ func (x *exchange) hedged(a *attempt, hedge *Hedge) *failure {
 	case <-first.ended:
 	case <-x.race.won:
 	case <-timer.C:
-		if b := x.second(); b != nil {
-			defer func() { b.claim.giveBack(x.gateway.now()) }()
-			second = x.race.start(b)
+		if second = x.second(); second != nil {
+			defer func() { second.claim.giveBack(x.gateway.now()) }()
+			go second.run()
+			defer second.stop()
 		}
 	}
 	x.await(first, second)
 	if second == nil {
 		return first.result()
 	}
+	x.hedgeCost += first.wasted + second.wasted
 	metrics.hedges.WithLabelValues(x.alias(), answerer(x.race.winner)).Inc()
 	failed, other := first.result(), second.result()
 	if other == nil {
@@ -97,7 +101,7 @@ func (x *exchange) hedged(a *attempt, hedge *Hedge) *failure {
 
 // second is an attempt at the next target, if it is free and the first has not
 // begun to answer meanwhile; else nil.
-func (x *exchange) second() *attempt {
+func (x *exchange) second() *runner {
 	x.race.mu.Lock()
 	defer x.race.mu.Unlock()
 	for x.race.winner == nil && x.asked < x.failover.Attempts && !x.plan.exhausted() {
@@ -117,7 +121,7 @@ func (x *exchange) second() *attempt {
 		x.asked++
 		b := x.newAttempt(t, passage, claim)
 		b.second = true
-		return b
+		return newRunner(b)
 	}
 	return nil
 }
@@ -142,8 +146,7 @@ func (x *exchange) await(first, second *runner) {
 			won = nil
 			for _, r := range []*runner{first, second} {
 				if r != nil && r.attempt != x.race.winner {
-					r.cancel(errOutrun)
-					<-r.ended
+					r.stop()
 				}
 			}
 			x.letGo()
@@ -156,11 +159,13 @@ func (x *exchange) await(first, second *runner) {
 func (x *exchange) note(r *runner) {
 	defer func() { r.claim.giveBack(x.gateway.now()) }()
 	switch {
-	case r.failed == nil || x.r.Context().Err() != nil:
+	case r.failed == nil:
 	case r.failed.verdict == verdictOutrun:
-		x.outrun(r.attempt)
-	default:
+		x.outrun(r)
+	case x.r.Context().Err() == nil:
 		x.record(r.attempt, r.failed)
+	case r.second: // the first is counted where all others are
+		metrics.attempt(r.target, verdictCanceled)
 	}
 }
 
@@ -178,14 +183,15 @@ func answerer(winner *attempt) string {
 
 // outrun records an attempt that another was faster than. It took at least as
 // long as it was given; a longer time is known not to be that of its answer.
-func (x *exchange) outrun(a *attempt) {
+func (x *exchange) outrun(r *runner) {
+	a := r.attempt
 	metrics.attempt(a.target, verdictOutrun)
 	now := x.gateway.now()
 	if took := now.Sub(a.began); a.target.state.tookAtLeast(took, x.req.stream, now) {
 		a.recent().add(took, now)
 	}
 	if cost, known := x.outrunCost(a); known {
-		x.hedgeCost += cost
+		r.wasted = cost // the exchange may be read by whoever has the client
 		metrics.hedgeCost.WithLabelValues(x.alias(), a.target.Provider.Name, a.target.label).Add(cost.USD())
 	}
 }

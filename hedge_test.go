@@ -86,7 +86,7 @@ func TestTheFasterOfTwoAnswers(t *testing.T) {
 		require.True(t, first.free(g.now()))
 		require.Zero(t, first.state.pauses())
 		after, _ := countedBy(t, metrics.hedges, "answered", "second")
-		require.Equal(t, before+1, after)
+		require.InDelta(t, before+1, after, 0.1)
 	}
 }
 
@@ -193,7 +193,10 @@ func TestFailuresOfHedgedAttempts(t *testing.T) {
 	go func() {
 		<-b.asked
 		b.unblock()
-		awaits(t, "the failure is held against it, while the first goes on", func() bool { return !g.router.names["fast"].targets[1].free(g.now()) })
+		// The failure is held against it while the first goes on.
+		for second := g.router.names["fast"].targets[1]; second.free(g.now()) && t.Context().Err() == nil; {
+			time.Sleep(time.Millisecond)
+		}
 		a.unblock()
 	}()
 	got := post(t, url, askFast)
@@ -244,7 +247,9 @@ func TestARefusalOfTheSecondIsNoAnswer(t *testing.T) {
 	a, b := newSlow(t, says(200, chatAnswer)), newProvider(t, no)
 	_, url := hedging(t, soon, justChat, a.URL, b.URL)
 	go func() {
-		awaits(t, "the second is asked", func() bool { return b.count() == 1 })
+		for b.count() == 0 && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
 		a.unblock()
 	}()
 	require.Equal(t, "p1", post(t, url, askFast).header.Get("X-Plexus-Provider"))

@@ -168,7 +168,7 @@ func (x *exchange) send(b []byte) error {
 		k.apart = k.array || k.crlf || bytes.HasSuffix(b, []byte("\n\n"))
 		defer func() { k.last = time.Now() }()
 	}
-	if _, err := x.w.Write(b); err != nil {
+	if _, err := x.w.Write(b); err != nil { //nolint:gosec // no page, but what the client asked for
 		return err
 	}
 	return flushed(x.rc)

@@ -700,6 +700,7 @@ func TestLimitsAreChecked(t *testing.T) {
 	f(func(g *Gateway) { g.Providers[0].Models[0].MaxConcurrency = -1 }, `model "m": max_concurrency: expected`)
 	f(func(g *Gateway) { g.Providers[0].Credentials = []*Credential{{APIKey: "x", RPM: -1}} }, "api_key: rpm, tpm: expected")
 	f(func(g *Gateway) { g.Models[0].Targets[0].MaxConcurrency = -1 }, `model "a": target openai/m: max_concurrency: expected`)
+	f(func(g *Gateway) { g.Models[0].Targets[0] = ModelTarget{Alias: "b", MaxConcurrency: 1} }, `target alias:b: max_concurrency: it is another model; give it to the targets of that`)
 	f(func(g *Gateway) { g.Queue = &Queue{Size: -1} }, "queue: size: expected at least 1, got -1")
 	f(func(g *Gateway) { g.Models[0].Queue = &Queue{Deadline: -1} }, `model "a": queue: deadline: expected`)
 	f(func(g *Gateway) { g.Queue = &Queue{Off: true, Size: 3} }, "queue: it is off")

@@ -106,6 +106,8 @@ func (mt *ModelTarget) check(providers map[string]*Provider) error {
 	switch {
 	case mt.Alias != "" && (mt.Provider != "" || mt.Model != ""):
 		return fmt.Errorf("target %s: it is another model already, so it has no provider and no model of its own", mt)
+	case mt.Alias != "" && mt.MaxConcurrency != 0:
+		return fmt.Errorf("target %s: max_concurrency: it is another model; give it to the targets of that", mt)
 	case mt.Alias != "":
 		return nil
 	case p == nil:

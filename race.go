@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+
+	"github.com/caddy-plexus/plexus/prices"
 )
 
 // race is up to two attempts of one request at the same time. Only one of them
@@ -20,48 +22,69 @@ var errOutrun = errors.New("another target was faster")
 
 func newRace() *race { return &race{won: make(chan struct{})} }
 
-// win asks for the client, which the first to ask gets. What the exchange says of
-// its target is true from then on.
-func (r *race) win(a *attempt) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.winner != nil {
-		return false
-	}
-	r.winner = a
-	a.x.target, a.x.targetAPI = a.target, a.passage.op.api
-	close(r.won)
-	return true
-}
+// errUnfit says that the client has been promised a stream, and the answer is none.
+var errUnfit = errors.New("the answer is not in the form that was promised")
 
-// wins tells whether the client is the attempt's.
-func (a *attempt) wins() bool { return a.x.race == nil || a.x.race.win(a) }
+// win makes the client the attempt's, unless another one has it or the answer does
+// not fit what the client was told. What the exchange says of its target is true
+// from then on. It tells whether a keep-alive has sent the header.
+//
+// The race's lock comes before the keeper's.
+func (a *attempt) win(as shape) (opened bool, err error) {
+	x, r := a.x, a.x.race
+	if r != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.winner != nil {
+			return false, errOutrun
+		}
+	}
+	opened, fits := x.keeper.take(as)
+	if !fits {
+		return true, errUnfit
+	}
+	if r != nil {
+		r.winner = a
+		x.target, x.targetAPI = a.target, a.passage.op.api
+		close(r.won)
+	}
+	return opened, nil
+}
 
 // runner is an attempt that is made beside the handler's goroutine.
 type runner struct {
 	*attempt
+	req      *http.Request
+	end      func()
 	ended    chan struct{}
 	failed   *failure
 	panicked any
+	wasted   prices.NanoUSD // if another was faster
 }
 
-// start makes an attempt run. Its request is made before, on the handler's
-// goroutine: placeholders in header_up read the exchange.
-func (r *race) start(a *attempt) *runner {
-	run := &runner{attempt: a, ended: make(chan struct{})}
-	end := a.start(a.limit())
-	req := a.newRequest()
-	go run.do(req, end)
-	return run
+// newRunner makes the attempt's request, before anything runs beside the handler's
+// goroutine or while nothing can win: placeholders in header_up read the exchange
+// and the header of the answer.
+func newRunner(a *attempt) *runner {
+	r := &runner{attempt: a, ended: make(chan struct{})}
+	r.end = a.start(a.limit())
+	r.req = a.newRequest()
+	return r
 }
 
-func (r *runner) do(req *http.Request, end func()) {
+func (r *runner) run() {
 	defer func() {
 		r.panicked = recover()
-		end()
+		r.end()
 		close(r.ended)
 	}()
-	r.failed = r.attempt.ask(req)
+	r.failed = r.attempt.ask(r.req)
+}
+
+// stop ends the attempt, if it has not ended by itself.
+func (r *runner) stop() {
+	r.cancel(errOutrun)
+	<-r.ended
 }
 
 // result is how the attempt ended. A panic, with which an answer is broken off,

@@ -29,14 +29,18 @@ func (a *attempt) refused(res *http.Response) *failure {
 	if next || x.op.verb == verbCount {
 		return a.failed(verdict, nil)
 	}
-	if a.second || !a.wins() {
+	if a.second {
 		// The first target may well take what this one does not.
+		verdict.blameless = true
+		return a.failed(verdict, nil)
+	}
+	opened, err := a.win(inEvents)
+	if err != nil {
 		verdict.blameless = true
 		return a.failed(verdict, nil)
 	}
 	metrics.attempt(t, verdict.verdict)
 	x.gateway.succeeded(a)
-	opened, _ := x.keeper.take(inEvents)
 	switch {
 	case opened:
 		body = x.errorEvent(x.decodedError(t, passage.op.api, res.StatusCode, body))
@@ -60,7 +64,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(res.StatusCode)
-	_, _ = x.w.Write(body) // a client that is gone needs no answer
+	_, _ = x.w.Write(body) //nolint:gosec // JSON; and a client that is gone needs no answer
 	return nil
 }
 

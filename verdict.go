@@ -224,8 +224,11 @@ func (x *exchange) allFailed(unable error) error {
 			err.Status = api.StatusOverloaded
 		}
 	}
-	if last.timeout {
+	switch {
+	case last.timeout:
 		err.Status = http.StatusGatewayTimeout
+	case last.verdict == verdictClientError: // of a second target, whose first failed
+		err.Status = last.status
 	}
 	err.RetryAfter = last.retryAfter
 	return err

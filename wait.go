@@ -85,7 +85,7 @@ func (x *exchange) wait() (*Target, error) {
 		return nil, errTaken
 	}
 	room := x.gateway.router.roomOf(&x.route)
-	deadline := x.waitsSince.Add(time.Duration(room.Deadline))
+	deadline := now.Add(time.Duration(room.Deadline) - x.queued)
 	soonest, _ := w.opens(stamp(now))
 	switch {
 	case soonest > stamp(deadline), x.op.verb == verbCount: // which is estimated sooner

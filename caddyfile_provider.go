@@ -1,18 +1,14 @@
 package plexus
 
 import (
-	"math"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/caddy-plexus/plexus/api"
-	"github.com/caddy-plexus/plexus/prices"
 )
 
 // parseProvider parses a service that runs models:
@@ -192,48 +188,6 @@ func (m *ProviderModel) parse(d *caddyfile.Dispenser) (err error) {
 	return nil
 }
 
-// parsePrice parses two prices, and those of caches by their names.
-func parsePrice(d *caddyfile.Dispenser) (*Price, error) {
-	args := d.RemainingArgs()
-	if len(args) < 2 {
-		return nil, d.Errf("expected two prices in USD per million tokens, for input and for output")
-	}
-	p := new(Price)
-	for i, to := range []*float64{&p.Input, &p.Output} {
-		if err := parseUSD(d, args[i], to); err != nil {
-			return nil, err
-		}
-	}
-	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-		to := p.ofCache(rest[0])
-		switch {
-		case to == nil:
-			return nil, d.Errf("unrecognized price %q (allowed here: cache_read, cache_write, cache_write_1h)", rest[0])
-		case *to != nil:
-			return nil, d.Errf("the price %q stands twice", rest[0])
-		case len(rest) == 1:
-			return nil, d.Errf("expected a price in USD per million tokens behind %q", rest[0])
-		}
-		*to = new(float64)
-		if err := parseUSD(d, rest[1], *to); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-func parseUSD(d *caddyfile.Dispenser, text string, to *float64) error {
-	price, err := strconv.ParseFloat(text, 64)
-	if err == nil {
-		_, err = prices.RateOf(price)
-	}
-	if err != nil {
-		return d.Errf("expected a price in USD per million tokens, got %q", text)
-	}
-	*to = price
-	return nil
-}
-
 func (p *Provider) parseHeaderUp(d *caddyfile.Dispenser) error {
 	if p.HeaderUp == nil {
 		p.HeaderUp = new(headers.HeaderOps)
@@ -328,150 +282,5 @@ func (c *Cooldown) parseLastStanding(d *caddyfile.Dispenser) error {
 		}
 		c.LastStanding.Of = of
 	}
-	return nil
-}
-
-// parseModel parses an alias:
-//
-//	model <alias> <additional_aliases...> {
-//	    description <text>
-//	    selector    <strategy> {
-//	        …
-//	    }
-//	    api_match
-//	    context_overflow ask|skip
-//	    target      <provider> <model> [<weight>] {
-//	        max_concurrency <number>
-//	        disabled
-//	    }
-//	    target      alias:<model> [<weight>] { # another model
-//	        disabled
-//	    }
-//	    failover {
-//	        …
-//	    }
-//	    hedge       <delay>|p<percent> # 2s or p95
-//	    queue       off|<size> [<deadline>]
-//	    keep_alive  <interval>|off
-//	}
-func (g *Gateway) parseModel(d *caddyfile.Dispenser) error {
-	names := d.RemainingArgs()
-	if len(names) == 0 {
-		return d.ArgErr()
-	}
-	m := &Model{Alias: names[0], AdditionalAliases: names[1:]}
-	if len(m.AdditionalAliases) == 0 {
-		m.AdditionalAliases = nil
-	}
-	for i, name := range names {
-		for _, other := range g.Models {
-			if slices.Contains(other.names(), name) {
-				return d.WrapErr(duplicateAlias(name, other, m))
-			}
-		}
-		if slices.Contains(names[:i], name) {
-			return d.WrapErr(duplicateAlias(name, m, m))
-		}
-	}
-	g.Models = append(g.Models, m)
-	return block(d, options{
-		"description": func(d *caddyfile.Dispenser) error { return parseString(d, &m.Description) },
-		"selector":    m.parseSelector,
-		"api_match":   func(d *caddyfile.Dispenser) error { return parseFlag(d, &m.APIMatch) },
-		"context_overflow": func(d *caddyfile.Dispenser) error {
-			if err := parseString(d, &m.ContextOverflow); err != nil {
-				return err
-			}
-			if err := m.checkContextOverflow(); err != nil {
-				return d.WrapErr(err)
-			}
-			return nil
-		},
-		"target":     m.parseTarget,
-		"failover":   func(d *caddyfile.Dispenser) error { return parseFailover(d, &m.Failover) },
-		"hedge":      m.parseHedge,
-		"queue":      func(d *caddyfile.Dispenser) error { return parseQueue(d, &m.Queue) },
-		"keep_alive": func(d *caddyfile.Dispenser) error { return parseSwitched(d, &m.KeepAlive) },
-	})
-}
-
-func weight(d *caddyfile.Dispenser, value string, to **float64) error {
-	parsed, err := strconv.ParseFloat(value, 64)
-	if err != nil || !(parsed > 0) || math.IsInf(parsed, 1) {
-		return d.Errf("expected a positive weight, got %q", value)
-	}
-	*to = &parsed
-	return nil
-}
-
-func (m *Model) parseHedge(d *caddyfile.Dispenser) error {
-	var value string
-	if err := parseString(d, &value); err != nil {
-		return err
-	}
-	h, err := newHedge(value)
-	if err != nil {
-		return d.WrapErr(err)
-	}
-	m.Hedge = h
-	return nil
-}
-
-// parseSelector parses a strategy in the syntax of its module, if it has one.
-func (m *Model) parseSelector(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	if m.SelectorRaw != nil {
-		return d.Errf("the model %q has a selector already", m.Alias)
-	}
-	name := d.Val()
-	id := "plexus.selectors." + name
-	info, err := caddy.GetModule(id)
-	if err != nil {
-		return d.Errf("there is no selector %q%s (there are %s)", name, didYouMean(name, selectorNames()), listed(selectorNames()))
-	}
-	module := info.New()
-	if configurable, ok := module.(caddyfile.Unmarshaler); ok {
-		if err := configurable.UnmarshalCaddyfile(d.NewFromNextSegment()); err != nil {
-			return err
-		}
-	} else if d.NextArg() {
-		return d.ArgErr()
-	}
-	m.SelectorRaw = caddyconfig.JSONModuleObject(module, "strategy", name, nil)
-	return nil
-}
-
-func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
-	here := *d // which moves on
-	t := ModelTarget{at: here.WrapErr}
-	switch {
-	case len(args) > 0 && strings.HasPrefix(args[0], aliasPrefix):
-		if t.Alias, args = args[0][len(aliasPrefix):], args[1:]; t.Alias == "" {
-			return d.Errf("expected the name of a model behind %s", aliasPrefix)
-		}
-	case len(args) > 1:
-		t.Provider, t.Model, args = args[0], args[1], args[2:]
-	default:
-		return d.ArgErr()
-	}
-	switch len(args) {
-	case 0:
-	case 1:
-		if err := weight(d, args[0], &t.Weight); err != nil {
-			return err
-		}
-	default:
-		return d.ArgErr()
-	}
-	if err := block(d, options{
-		"max_concurrency": func(d *caddyfile.Dispenser) error { return parseCount(d, &t.MaxConcurrency) },
-		"disabled":        func(d *caddyfile.Dispenser) error { return parseFlag(d, &t.Disabled) },
-	}); err != nil {
-		return err
-	}
-	m.Targets = append(m.Targets, t)
 	return nil
 }
