@@ -147,7 +147,7 @@ func (c *chaos) note(a *answer, attempts []*attempt, s *setup, v verdict, err er
 			w.failed(a)
 		}
 	}
-	if last := len(attempts) - 1; v == served && !s.hedged && attempts[last].over() {
+	if last := len(attempts) - 1; v == served && (!s.hedged || last == 0) && attempts[last].over() {
 		if target := c.named(attempts[last].target); target.most > 0 {
 			target.served.add(attempts[last].at, attempts[last].spoke)
 		}
