@@ -237,7 +237,7 @@ func (c *chaos) reload(alias string) {
 		return
 	}
 	s := c.setups[0]
-	c.ask(&question{api: "chat", model: s.name + "-" + alias, keyed: true}, s)
+	c.ask(&question{api: "chat", model: s.name + "-" + alias, keyed: true, anew: true}, s)
 }
 
 // TestChaos is a storm, with calm before and after it.
