@@ -288,12 +288,18 @@ func (c *chaos) requireIdle() {
 	}
 }
 
-// requireFree sees to it that no slot is kept and nobody waits for one.
+// requireFree sees to it that no slot is kept and nobody waits for one, and that
+// there never were too many.
 func (c *chaos) requireFree() {
 	underWay, waiting, err := c.gateway.limits()
 	require.NoError(c.t, err)
 	require.Zero(c.t, underWay, "slots are kept")
 	require.Zero(c.t, waiting, "requests wait for slots")
+	for _, t := range c.targets {
+		if t.most > 0 {
+			require.LessOrEqual(c.t, t.served.most(), t.most, "requests at a time at %s", t.name)
+		}
+	}
 }
 
 // recover sees to it that every target is back when its pause is over: that it
@@ -330,16 +336,6 @@ func (c *chaos) report() {
 			for _, text := range c.watches[i][j].settled(c.slow) {
 				c.wrong = append(c.wrong, fmt.Sprintf("seed %d: %s", c.schedule.seed, text))
 			}
-		}
-	}
-	for _, t := range c.targets {
-		if t.most == 0 {
-			continue
-		}
-		most := t.served.most()
-		c.t.Logf("%s, which may have %d requests at a time, had %d", t.name, t.most, most)
-		if most > t.most {
-			c.wrong = append(c.wrong, fmt.Sprintf("seed %d: %s may have %d requests at a time, and had %d", c.schedule.seed, t.name, t.most, most))
 		}
 	}
 	for _, text := range c.wrong[:min(len(c.wrong), 20)] {

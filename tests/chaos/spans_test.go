@@ -16,6 +16,7 @@ import (
 type spans struct {
 	mu    sync.Mutex
 	edges []edge
+	peak  int // of all that has been forgotten
 }
 
 type edge struct {
@@ -29,17 +30,19 @@ func (s *spans) add(from, to time.Time) {
 	s.edges = append(s.edges, edge{from, 1}, edge{to, -1})
 }
 
-// most is how many there were at a time.
+// most is how many there were at a time. It forgets them, and so has its time when
+// the target is at rest.
 func (s *spans) most() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	slices.SortFunc(s.edges, func(a, b edge) int { return cmp.Or(a.at.Compare(b.at), a.step-b.step) })
-	now, most := 0, 0
+	now := 0
 	for _, e := range s.edges {
 		now += e.step
-		most = max(most, now)
+		s.peak = max(s.peak, now)
 	}
-	return most
+	s.edges = nil
+	return s.peak
 }
 
 func TestSpans(t *testing.T) {
@@ -50,6 +53,7 @@ func TestSpans(t *testing.T) {
 		for i := 0; i < len(times); i += 2 {
 			s.add(start.Add(time.Duration(times[i])), start.Add(time.Duration(times[i+1])))
 		}
+		require.Equal(t, want, s.most())
 		require.Equal(t, want, s.most())
 	}
 	f(0)
