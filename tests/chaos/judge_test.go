@@ -276,4 +276,40 @@ func TestJudge(t *testing.T) {
 	f(ask(true, 200, chunk(text, "null")+junk+stop+done), tried(good()), guarded, violated)
 	f(&answer{q: &question{}, err: http.ErrServerClosed}, nil, guarded, unheard)
 	f(&answer{q: &question{}, err: http.ErrServerClosed}, tried(good()), guarded, violated)
+
+	// Several credentials: the next one comes before the next target, and none twice.
+	keyed := &setup{guarded: true, lanesFirst: true, targets: []*target{{}}}
+	lane := func(target string, credential int, f *fault) *attempt {
+		return &attempt{target: target, api: "chat", fault: f, credential: credential, done: over}
+	}
+	counts := func(a *answer, n string) *answer {
+		a.header.Set("X-Plexus-Attempts", n)
+		return a
+	}
+	refused := laneFaults()[0]
+	whole200 := func(n string) *answer { return counts(ask(false, 200, whole(text)), n) }
+	f(whole200("2"), []*attempt{lane("x", 1, refused), lane("x", 2, good())}, keyed, served)
+	f(whole200("2"), []*attempt{lane("x", 1, refused), lane("x", 1, good())}, keyed, violated)
+	f(whole200("2"), []*attempt{lane("y", 1, refused), lane("x", 1, good())}, keyed, violated)
+	f(whole200("2"), []*attempt{lane("y", 1, refused), lane("x", 1, good())}, guarded, served)
+	f(whole200("4"), []*attempt{lane("y", 1, bad), lane("x", 1, refused), lane("x", 3, refused), lane("x", 2, good())}, guarded, served)
+
+	// A hedge: the answer is of one of them.
+	hedged := &setup{guarded: true, hedged: true, targets: []*target{{}}}
+	f(whole200("2"), []*attempt{lane("x", 1, good()), lane("y", 1, good())}, hedged, served)
+	f(whole200("2"), []*attempt{lane("y", 1, good()), lane("x", 1, good())}, hedged, served)
+	f(whole200("2"), []*attempt{lane("y", 1, good()), lane("z", 1, good())}, hedged, violated)
+	f(ask(false, 502, no), []*attempt{lane("y", 1, bad), lane("x", 1, good())}, hedged, violated)
+
+	// After a keep-alive an error is an event, and so it may be only then.
+	kept := &setup{kept: true, targets: []*target{{}}}
+	early := func() *answer { return ask(true, 200, ": keep-alive\n\n"+brokenOff) }
+	named := early()
+	require.NotEmpty(t, named.header.Get("X-Plexus-Model"))
+	f(named, tried(bad), kept, violated)
+	unnamed := early()
+	unnamed.header.Del("X-Plexus-Model")
+	f(unnamed, tried(bad), kept, failedAll)
+	f(unnamed, tried(bad), wild, violated)
+	f(unnamed, tried(good()), kept, violated)
 }

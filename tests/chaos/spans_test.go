@@ -30,8 +30,8 @@ func (s *spans) add(from, to time.Time) {
 	s.edges = append(s.edges, edge{from, 1}, edge{to, -1})
 }
 
-// most is how many there were at a time. It forgets them, and so has its time when
-// the target is at rest.
+// most is how many there were at a time. It forgets them then, so it is to be
+// asked only at rest.
 func (s *spans) most() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
