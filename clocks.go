@@ -27,6 +27,7 @@ type clocks struct {
 	size    atomic.Int64 // bytes of content since fluent
 	fluent  atomic.Int64 // since when content is expected to flow
 	sending atomic.Bool  // the provider waits for the client
+	woken   atomic.Bool  // the timer may have found it so, and sleep for too long
 
 	// These two are the serving goroutine's.
 	arrived time.Duration // of what the client is sent
@@ -117,6 +118,7 @@ func (c *clocks) wake() {
 	if c.stage == over {
 		return
 	}
+	c.woken.Store(true) // before it looks whether something is being sent
 	now := c.now()
 	at, why := c.next(now)
 	if at <= now {
@@ -136,6 +138,15 @@ func (c *clocks) rearm(now time.Duration) {
 	if at, _ := c.next(now); at < c.armed {
 		c.armed = at
 		c.timer.Reset(at - now)
+	}
+}
+
+// resume looks after the clocks that stood still when the timer woke up.
+func (c *clocks) resume() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stage == flowing {
+		c.rearm(c.now())
 	}
 }
 
@@ -261,6 +272,9 @@ func (c *clocks) released() {
 	}
 	c.fresh = false
 	c.sending.Store(false)
+	if c.woken.Swap(false) {
+		c.resume()
+	}
 }
 
 // slowClient is how long a client may take for an event before what the provider
