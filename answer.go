@@ -215,6 +215,7 @@ func (a *answer) ended(err error) {
 		verdict, e := a.brokenOff()
 		a.conclude(verdict, e, err)
 		if !a.told {
+			a.told = true
 			_ = a.send(a.errorEvent(e.forClient())) // nothing is left to try
 		}
 	}
@@ -256,6 +257,9 @@ func (a *answer) fault() string {
 func (a *answer) send(b []byte) error {
 	a.clocks.holds()
 	defer a.clocks.released()
+	if a.closed || a.errored || a.told {
+		return a.x.sendLast(b)
+	}
 	return a.x.send(b)
 }
 

@@ -1,12 +1,14 @@
 package plexus
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -249,6 +251,27 @@ func TestUnsentContentDoesNotProlongIdle(t *testing.T) {
 		a.clocks.holds()
 		a.clocks.released()
 		require.Zero(t, a.clocks.content.Load())
+	})
+}
+
+// A keep-alive that is on its way to the client as the timer wakes up stops idle
+// for as long as it takes, not for another whole idle.
+func TestIdleAfterAKeepAliveAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		limits := (&Failover{Idle: new(caddy.Duration(10 * time.Second))}).over()
+		var c clocks
+		c.start(&limits, limit{time.Minute, "no content"}, true, cancel)
+		defer c.stop()
+		require.Nil(t, c.commit(false))
+		began := time.Now()
+		time.Sleep(9 * time.Second)
+		c.holds()
+		time.Sleep(2 * time.Second)
+		c.released()
+		<-ctx.Done()
+		require.Equal(t, 12*time.Second, time.Since(began))
+		require.EqualError(t, context.Cause(ctx), "no content for 10s")
 	})
 }
 

@@ -96,7 +96,7 @@ func (x *exchange) refuse(err error) {
 	if opened, _ := x.keeper.take(inEvents); opened {
 		// The status is told already.
 		if !errors.Is(err, ErrClientClosed) {
-			_ = x.send(x.errorEvent(x.err.forClient())) // a client that is gone needs no answer
+			_ = x.sendLast(x.errorEvent(x.err.forClient())) // a client that is gone needs no answer
 		}
 		return
 	}

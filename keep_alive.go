@@ -71,6 +71,16 @@ func (k *keeper) stop() {
 		return
 	}
 	k.hangUp()
+	k.silence()
+}
+
+// silence ends the keep-alives before the last is sent that the client may hear:
+// readers take what follows the end of a stream for a part of it. Some providers
+// leave the connection open behind theirs.
+func (k *keeper) silence() {
+	if k == nil {
+		return
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.over = true
@@ -172,6 +182,12 @@ func (x *exchange) send(b []byte) error {
 		return err
 	}
 	return flushed(x.rc)
+}
+
+// sendLast sends the end of a stream.
+func (x *exchange) sendLast(b []byte) error {
+	x.keeper.silence()
+	return x.send(b)
 }
 
 // flush renews the deadline for the end of the body: net/http writes that past

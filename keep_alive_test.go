@@ -85,6 +85,24 @@ func TestKeepAlives(t *testing.T) {
 	})
 }
 
+// A stream that has ended and stays open gets no keep-alive behind its end.
+func TestNoKeepAliveAfterTheEnd(t *testing.T) {
+	each(t, func(t *testing.T, client, target *dialect) {
+		if target.api == api.Gemini && client.api != target.api {
+			return // whose end is the connection's
+		}
+		lingers := target.plays(target.opening, target.content, target.end, 90*time.Second)
+		g := play(t, target.api, "keep_alive 20s", "", lingers)
+		synctest.Test(t, func(t *testing.T) {
+			got := g.ask(t, client.path, client.body, func(text string) error {
+				require.NotContains(t, []string{client.sign(client), client.sign(target)}, text)
+				return nil
+			})
+			require.Equal(t, 200, got.status)
+		})
+	})
+}
+
 // Once a keep-alive has brought the header, every error is an event.
 func TestErrorsAfterKeepAlives(t *testing.T) {
 	each(t, func(t *testing.T, client, target *dialect) {

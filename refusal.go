@@ -55,7 +55,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 	x.committed = true
 	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: verdict.reason}
 	if opened {
-		_ = x.send(body) // a client that is gone needs no answer
+		_ = x.sendLast(body) // a client that is gone needs no answer
 		return nil
 	}
 	header := x.w.Header()

@@ -150,7 +150,7 @@ func (a *answer) relayStream() *failure {
 		// A few keep-alives go along; nobody misses the others.
 		if !a.strips(signs) && (signs.Content || len(held) < keepAlives || !keepsAlive(ev)) {
 			held = append(held, a.bytes(ev)...)
-			a.events++
+			a.count(ev)
 		}
 		if signs.Content {
 			break
@@ -242,7 +242,7 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 		if a.strips(signs) {
 			continue
 		}
-		a.events++
+		a.count(ev)
 		raw := a.bytes(ev)
 		if signs.Failed {
 			raw = a.target.Provider.redact(raw)
@@ -251,6 +251,14 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 			a.clientGone(err)
 			return
 		}
+	}
+}
+
+// count counts an event, for the number of one that we may have to add: Responses
+// numbers its events, and no comments.
+func (a *answer) count(ev sse.Event) {
+	if ev.Data != nil {
+		a.events++
 	}
 }
 

@@ -144,6 +144,20 @@ func TestUnfinishedStreams(t *testing.T) {
 		`data: {"error":{"code":502`)
 }
 
+// The error event of a Responses stream has the number behind that of the last
+// event, however many comments came between.
+func TestCommentsHaveNoSequenceNumber(t *testing.T) {
+	const comment = ": keep-alive\n\n"
+	sent := comment + "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0}\n\n" + comment +
+		"event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"Hi\",\"sequence_number\":1}\n\n" + comment
+	_, url := inOrder(t, "", newProvider(t, streams(sent)).URL)
+	got := post(t, url+"/v1/responses", `{"model":"fast","stream":true}`)
+	require.NoError(t, got.err)
+	rest, found := strings.CutPrefix(got.body, sent)
+	require.True(t, found, got.body)
+	require.Contains(t, rest, `"sequence_number":2,`)
+}
+
 // A missing [DONE], two finish chunks and a missing last blank line occur in
 // the wild and break nothing.
 func TestOddEndsAreEnds(t *testing.T) {

@@ -37,7 +37,8 @@ type chaos struct {
 	gateway  *gateway
 	asker    *asker
 	ledger   *ledger
-	watches  []watch
+	watches  [][]watch // of each target with each credential
+	draws    []*setup  // as often as their shares
 	moment   atomic.Pointer[moment]
 	counts   []atomic.Int64 // requests at each target
 	reloads  int
@@ -60,10 +61,16 @@ type moment struct {
 func newChaos(t *testing.T, seed uint64) *chaos {
 	c := &chaos{t: t, schedule: schedule{seed: seed}, ledger: &ledger{pages: map[string][]*attempt{}}, verdicts: map[string]map[verdict]int{}}
 	c.setups, c.targets = newSetups()
-	c.watches = make([]watch, len(c.targets))
+	for _, s := range c.setups {
+		c.draws = append(c.draws, slices.Repeat([]*setup{s}, max(1, s.share))...)
+	}
+	c.watches = make([][]watch, len(c.targets))
 	c.counts = make([]atomic.Int64, len(c.targets))
 	for _, target := range c.targets {
-		target.at = newProvider(t, target.name, c.ledger, func(*http.Request) *fault { return c.faultOf(target) })
+		c.watches[target.number] = make([]watch, 1+max(1, target.credentials))
+		target.at = newProvider(t, target.name, c.ledger, func(r *http.Request) *fault {
+			return c.faultOf(target, credentialOf(r.Header, target.name))
+		})
 	}
 	c.enter(0, true)
 	c.gateway = startGateway(t, c.config("r"))
@@ -96,14 +103,15 @@ func (c *chaos) enter(step int, calm bool) phase {
 }
 
 // faultOf is what a request meets that comes to a target now.
-func (c *chaos) faultOf(t *target) *fault {
+func (c *chaos) faultOf(t *target, credential int) *fault {
 	m, n := c.moment.Load(), c.counts[t.number].Add(1)
 	sp := m.spells[t.number]
-	if !c.schedule.strikes(sp, t, m.step, time.Since(m.began), n) {
+	spared := sp.fault.lane && t.credentials > 0 && credential == steadyCredential
+	if spared || !c.schedule.strikes(sp, t, m.step, time.Since(m.began), n) {
 		sp.fault = good()
 	}
 	if sp.fault.whole != fails || sp.fault.stream != fails {
-		c.watches[t.number].arrived(time.Now())
+		c.watches[t.number][credential].arrived(time.Now())
 	}
 	return sp.fault
 }
@@ -127,14 +135,21 @@ func (c *chaos) ask(q *question, s *setup) verdict {
 
 // note keeps the account of the run.
 func (c *chaos) note(a *answer, attempts []*attempt, s *setup, v verdict, err error) {
-	watched := s.guarded && s.targets[0].turns == 0
+	// Nobody waits for what has been outrun, so its failure is not known.
+	watched := s.guarded && s.targets[0].turns == 0 && !s.hedged
 	for _, t := range attempts {
 		target := c.named(t.target)
+		w := &c.watches[target.number][t.credential]
 		if watched {
-			c.watches[target.number].asked(a, t)
+			w.asked(a, t)
 		}
 		if v != gone && t.fault.effectOn(a.q.stream) == fails && !t.fault.blameless && target.turns == 0 {
-			c.watches[target.number].failed(a)
+			w.failed(a)
+		}
+	}
+	if last := len(attempts) - 1; v == served && (!s.hedged || last == 0) && attempts[last].over() {
+		if target := c.named(attempts[last].target); target.most > 0 {
+			target.served.add(attempts[last].at, attempts[last].spoke)
 		}
 	}
 	c.mu.Lock()
@@ -147,6 +162,7 @@ func (c *chaos) note(a *answer, attempts []*attempt, s *setup, v verdict, err er
 		switch e := t.fault.effectOn(a.q.stream); {
 		case e == fails:
 			c.wasted++
+		case s.hedged && v != excused: // cancelled, as it should be
 		case v != gone && v != served && e == serves, t != attempts[len(attempts)-1] && e == serves:
 			c.slow = append(c.slow, t.at)
 		}
@@ -182,7 +198,7 @@ func (c *chaos) load(number int, stop <-chan struct{}) *sync.WaitGroup {
 					return
 				default:
 				}
-				s := c.setups[chance.IntN(len(c.setups))]
+				s := c.draws[chance.IntN(len(c.draws))]
 				c.ask(draw(chance, s.name), s)
 			}
 		})
@@ -221,7 +237,7 @@ func (c *chaos) reload(alias string) {
 		return
 	}
 	s := c.setups[0]
-	c.ask(&question{api: "chat", model: s.name + "-" + alias, keyed: true}, s)
+	c.ask(&question{api: "chat", model: s.name + "-" + alias, keyed: true, anew: true}, s)
 }
 
 // TestChaos is a storm, with calm before and after it.
@@ -272,6 +288,20 @@ func (c *chaos) requireIdle() {
 	}
 }
 
+// requireFree sees to it that no slot is kept and nobody waits for one, and that
+// there never were too many.
+func (c *chaos) requireFree() {
+	underWay, waiting, err := c.gateway.limits()
+	require.NoError(c.t, err)
+	require.Zero(c.t, underWay, "slots are kept")
+	require.Zero(c.t, waiting, "requests wait for slots")
+	for _, t := range c.targets {
+		if t.most > 0 {
+			require.LessOrEqual(c.t, t.served.most(), t.most, "requests at a time at %s", t.name)
+		}
+	}
+}
+
 // recover sees to it that every target is back when its pause is over: that it
 // serves, and that nothing is held against it. Each is asked by its own name, for
 // some selectors would leave it alone for as long as another is faster.
@@ -286,6 +316,9 @@ func (c *chaos) recover(since time.Time) {
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
+		for t.credentials > 0 && c.gateway.states(c.t)[t.name] != "up" && time.Since(since) <= patience {
+			c.ask(&question{api: "chat", model: t.name + "/" + t.model(), keyed: true}, s)
+		}
 	}
 	back := time.Since(since)
 	c.t.Logf("all targets were back within %s; the longest pause is %s", back.Round(time.Millisecond), longestPause)
@@ -299,8 +332,10 @@ func (c *chaos) report() {
 	c.t.Logf("%d attempts failed, %d connections broke before the gateway had the request, %d good attempts were given up",
 		c.wasted, c.asker.reconnects.Load(), len(c.slow))
 	for i := range c.watches {
-		for _, text := range c.watches[i].settled(c.slow) {
-			c.wrong = append(c.wrong, fmt.Sprintf("seed %d: %s", c.schedule.seed, text))
+		for j := range c.watches[i] {
+			for _, text := range c.watches[i][j].settled(c.slow) {
+				c.wrong = append(c.wrong, fmt.Sprintf("seed %d: %s", c.schedule.seed, text))
+			}
 		}
 	}
 	for _, text := range c.wrong[:min(len(c.wrong), 20)] {
@@ -309,6 +344,7 @@ func (c *chaos) report() {
 	inFlight, err := c.gateway.inFlight()
 	require.NoError(c.t, err)
 	require.Zero(c.t, inFlight, "requests in flight")
+	c.requireFree()
 	for name, state := range c.gateway.states(c.t) {
 		if state != "up" {
 			c.t.Errorf("seed %d: %s is %s at the end", c.schedule.seed, name, state)

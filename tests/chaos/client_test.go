@@ -21,6 +21,9 @@ type question struct {
 	model  string
 	trace  string
 	keyed  bool
+	// anew: it is asked on a new connection. One that nothing has been sent on
+	// yet may be the old configuration's.
+	anew bool
 	// leaves is when the client goes away; 0 if it stays.
 	leaves time.Duration
 }
@@ -53,6 +56,7 @@ var apis = []string{"chat", "responses", "messages", "gemini"}
 type asker struct {
 	base   string
 	client *http.Client
+	anew   *http.Client
 	traces atomic.Uint64
 	seed   uint64
 	// reconnects counts the connections that broke before a request had come
@@ -66,6 +70,7 @@ func newAsker(base string, seed uint64) *asker {
 	return &asker{
 		base: base, seed: seed, patience: 30 * time.Second, silence: 2500 * time.Millisecond,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		anew:   &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 
@@ -133,7 +138,11 @@ func (c *asker) ask(q *question) *answer {
 		out.err = err
 		return out
 	}
-	res, err := c.client.Do(req.WithContext(ctx))
+	client := c.client
+	if q.anew {
+		client = c.anew
+	}
+	res, err := client.Do(req.WithContext(ctx))
 	if err == nil {
 		defer res.Body.Close()
 		out.status, out.header = res.StatusCode, res.Header

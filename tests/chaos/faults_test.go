@@ -12,8 +12,6 @@ const (
 	refuses
 	// breaks after the first content, which no failover can hide.
 	breaks
-	// stalls after the first content, until somebody loses patience.
-	stalls
 	// garbles one event after the first content.
 	garbles
 )
@@ -30,6 +28,8 @@ type fault struct {
 	blameless bool
 	// slow: time has to run out before the gateway knows.
 	slow bool
+	// lane: it is one credential's, where there are several.
+	lane bool
 	// unended: a chat stream lacks its [DONE].
 	unended bool
 }
@@ -43,8 +43,8 @@ func quickFaults() []*fault {
 		{name: "500", mock: `{"status":500}`, whole: fails, stream: fails},
 		{name: "503", mock: `{"status":503}`, whole: fails, stream: fails},
 		{name: "529", mock: `{"status":529}`, whole: fails, stream: fails},
-		{name: "429 with Retry-After", mock: `{"status":429,"retry_after":"1"}`, whole: fails, stream: fails},
-		{name: "401", mock: `{"status":401}`, whole: fails, stream: fails},
+		{name: "429 with Retry-After", mock: `{"status":429,"retry_after":"1"}`, whole: fails, stream: fails, lane: true},
+		{name: "401", mock: `{"status":401}`, whole: fails, stream: fails, lane: true},
 		{name: "unknown model", mock: `{"status":404,"message":"model m does not exist"}`, whole: fails, stream: fails, blameless: true},
 		{name: "reset", mock: `{"fault":"reset"}`, whole: fails, stream: fails},
 		{name: "error body in a 200", mock: `{"fault":"error_body","message":"overloaded"}`, whole: fails, stream: fails},
@@ -54,6 +54,16 @@ func quickFaults() []*fault {
 		{name: "broken JSON at once", mock: `{"fault":"malformed"}`, whole: fails, stream: fails},
 		{name: "cut before content", mock: `{"fault":"cut"}`, whole: fails, stream: fails},
 		{name: "end before content", mock: `{"fault":"end"}`, whole: fails, stream: fails},
+	}
+}
+
+// laneFaults are what a provider has against one credential.
+func laneFaults() []*fault {
+	return []*fault{
+		{name: "401", mock: `{"status":401}`, whole: fails, stream: fails, lane: true},
+		{name: "402", mock: `{"status":402}`, whole: fails, stream: fails, lane: true},
+		{name: "429", mock: `{"status":429}`, whole: fails, stream: fails, lane: true},
+		{name: "429 with Retry-After", mock: `{"status":429,"retry_after":"1"}`, whole: fails, stream: fails, lane: true},
 	}
 }
 
@@ -74,8 +84,8 @@ func lateFaults() []*fault {
 		{name: "end amid the stream", mock: `{"fault":"end","after":3}`, whole: fails, stream: breaks},
 		{name: "error event amid the stream", mock: `{"fault":"error_event","after":3}`, whole: fails, stream: breaks},
 		{name: "broken JSON amid the stream", mock: `{"fault":"malformed","after":3}`, whole: fails, stream: garbles},
-		{name: "hang amid the stream", mock: `{"fault":"hang_after","after":3}`, whole: fails, stream: stalls, slow: true},
-		{name: "hang amid the stream with keep-alives", mock: `{"fault":"hang_after","after":3,"keep_alive":"20ms"}`, whole: fails, stream: stalls, slow: true},
+		{name: "hang amid the stream", mock: `{"fault":"hang_after","after":3}`, whole: fails, stream: breaks, slow: true},
+		{name: "hang amid the stream with keep-alives", mock: `{"fault":"hang_after","after":3,"keep_alive":"20ms"}`, whole: fails, stream: breaks, slow: true},
 	}
 }
 

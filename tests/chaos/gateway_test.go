@@ -69,13 +69,14 @@ func (g *gateway) load(body string) error {
 			attempts 3
 			first_content %s
 			answer %s
+			idle %s
 		}
 	}
 }
 %s {
 	plexus
 }
-`, g.admin, body, clientKey, firstContent, wholeAnswer, g.url)
+`, g.admin, body, clientKey, firstContent, wholeAnswer, idle, g.url)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(source), nil)
 	if err != nil {
 		return fmt.Errorf("adapting: %w", err)
@@ -96,18 +97,53 @@ func (g *gateway) get(path string) (string, error) {
 	return string(body), err
 }
 
-// states tells how the targets are, by provider.
+// states tells how the targets are, by provider, and with all credentials.
 func (g *gateway) states(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := g.get("/plexus/targets")
 	require.NoError(t, err)
-	var list []struct{ Provider, State string }
+	type status struct{ State string }
+	var list []struct {
+		Provider string
+		status
+		Credentials []status
+	}
 	require.NoError(t, json.Unmarshal([]byte(text), &list))
 	out := map[string]string{}
 	for _, one := range list {
 		out[one.Provider] = one.State
+		for _, c := range one.Credentials {
+			if c.State != "up" {
+				out[one.Provider] = c.State
+			}
+		}
 	}
 	return out
+}
+
+// limits tells what is under way and waits where anything is bounded.
+func (g *gateway) limits() (underWay, waiting int, err error) {
+	text, err := g.get("/plexus/limits")
+	if err != nil {
+		return 0, 0, err
+	}
+	var list []struct {
+		InFlight int `json:"in_flight"`
+		Waiting  int `json:"waiting"`
+		Models   []struct {
+			InFlight int `json:"in_flight"`
+		} `json:"models"`
+	}
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return 0, 0, err
+	}
+	for _, p := range list {
+		underWay, waiting = underWay+p.InFlight, waiting+p.Waiting
+		for _, m := range p.Models {
+			underWay += m.InFlight
+		}
+	}
+	return underWay, waiting, nil
 }
 
 // inFlight is how many requests the gateway believes to be under way.

@@ -1,7 +1,9 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -39,8 +41,12 @@ type attempt struct {
 	api    string
 	fault  *fault
 	at     time.Time
-	done   chan struct{} // closed when the provider is through with it
-	gaveUp atomic.Bool   // the gateway did not wait for the end
+	ended  time.Time // known when it is done
+	spoke  time.Time // when the last write began, likewise
+	// credential is the number of the one that it came with.
+	credential int
+	done       chan struct{} // closed when the provider is through with it
+	gaveUp     atomic.Bool   // the gateway did not wait for the end
 }
 
 // over tells whether the provider is through with it within a while, so that
@@ -95,7 +101,7 @@ func (l *ledger) close() (busy []*attempt) {
 func newProvider(t *testing.T, name string, l *ledger, script func(*http.Request) *fault) *provider {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
-	p := &provider{handler: &mock.Mock{Record: new(false), APIKey: "secret-of-" + name}, script: script, ledger: l, target: name}
+	p := &provider{handler: &mock.Mock{Record: new(false)}, script: script, ledger: l, target: name}
 	p.handler.Text = said
 	require.NoError(t, silently(func() error { return p.handler.Provision(ctx) }))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -125,10 +131,14 @@ func silently(provision func() error) error {
 
 // ServeHTTP implements http.Handler.
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a := &attempt{target: p.target, api: apiOf(r.URL.Path), fault: p.script(r), at: time.Now(), done: make(chan struct{})}
+	a := &attempt{target: p.target, api: apiOf(r.URL.Path), at: time.Now(), credential: credentialOf(r.Header, p.target), done: make(chan struct{})}
+	if a.fault = foreign; a.credential > 0 {
+		a.fault = p.script(r)
+	}
 	p.active.Add(1)
 	defer func() {
 		a.gaveUp.Store(r.Context().Err() != nil)
+		a.ended = time.Now()
 		p.active.Add(-1)
 		close(a.done)
 	}()
@@ -138,9 +148,41 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	})
-	if err := p.handler.ServeHTTP(w, r, next); err != nil {
+	if err := p.handler.ServeHTTP(&timed{w, a}, r, next); err != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// timed notes when the last write begins, before which no gateway can have the
+// end of the answer.
+type timed struct {
+	http.ResponseWriter
+	a *attempt
+}
+
+func (w *timed) Write(b []byte) (int, error) {
+	w.a.spoke = time.Now()
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *timed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// foreign is what a request meets whose credential is not the provider's. Nobody
+// expects it to fail.
+var foreign = &fault{name: "a credential of somebody else", mock: `{"status":401}`}
+
+func secretOf(name string, number int) string { return fmt.Sprintf("secret-%d-of-%s", number, name) }
+
+// credentialOf is the number of the credential that a request comes with; 0 if it
+// is not the target's.
+func credentialOf(h http.Header, target string) int {
+	secret := cmp.Or(strings.TrimPrefix(h.Get("Authorization"), "Bearer "), h.Get("X-Api-Key"), h.Get("X-Goog-Api-Key"))
+	for number := 1; number < 10; number++ {
+		if secret == secretOf(target, number) {
+			return number
+		}
+	}
+	return 0
 }
 
 // hangUp closes the connections that nobody uses.

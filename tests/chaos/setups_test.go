@@ -11,6 +11,7 @@ import (
 const (
 	firstContent = 1500 * time.Millisecond
 	wholeAnswer  = 1500 * time.Millisecond
+	idle         = 1500 * time.Millisecond // below the patience of the clients
 	firstPause   = 500 * time.Millisecond
 	longestPause = 2 * time.Second
 	// leastPause is what chance leaves of the first pause.
@@ -29,6 +30,17 @@ type setup struct {
 	guarded bool
 	// extra are more lines of the model.
 	extra string
+	// inner: so many of the first targets stand in a model of their own, which is
+	// the first target of this one.
+	inner int
+	// lanesFirst: another target is asked only when all credentials have failed.
+	lanesFirst bool
+	// hedged: two targets may be asked at once.
+	hedged bool
+	// kept: clients of streams get keep-alives, after which an error is an event.
+	kept bool
+	// share: it gets so many times as many requests.
+	share int
 }
 
 // target is a provider with one model.
@@ -43,11 +55,20 @@ type target struct {
 	// are not, and everybody is good in between.
 	turns, turn int
 	set         func() []*fault
+	// credentials are how many the gateway has for it; one if none is said. What
+	// is the fault of one of them never strikes the steadyCredential.
+	credentials int
+	// most is how many requests it may have at a time.
+	most int
 	// pause are its pauses, the first and the longest.
 	pause [2]time.Duration
 
-	at *provider
+	at     *provider
+	served spans // its whole answers, if their number is bounded
 }
+
+// steadyCredential always works.
+const steadyCredential = 2
 
 func (t *target) badIn(step int) bool {
 	return t.turns == 0 || step%t.turns == t.turn
@@ -63,6 +84,10 @@ func (t *target) faults() []*fault {
 func anyFault() []*fault {
 	return concat(quickFaults(), slowFaults(), lateFaults(), harmless(), refusals())
 }
+
+func slowAnswers() []*fault { return concat(slowFaults(), lateFaults(), harmless()) }
+
+func hangingFaults() []*fault { return concat(slowFaults(), harmless(), quickFaults()) }
 
 // newSetups is the table.
 func newSetups() ([]*setup, []*target) {
@@ -97,6 +122,44 @@ func newSetups() ([]*setup, []*target) {
 			{name: "one"}, {name: "two"},
 		}},
 		{name: "alone", selector: "random", targets: []*target{{name: "only"}}},
+		{name: "keyed", selector: "in_order", guarded: true, lanesFirst: true, targets: []*target{
+			{name: "keys", credentials: 3, set: laneFaults}, {name: "behind-keys", steady: true},
+		}},
+		{name: "keys-alone", selector: "random", guarded: true, lanesFirst: true, targets: []*target{
+			{name: "only-keys", credentials: 3, set: laneFaults},
+		}},
+		// Who is not cancelled hangs for longer than any client waits.
+		{name: "hedged", selector: "in_order", extra: "hedge 100ms\nfailover {\nfirst_content 40s\nanswer 40s\n}", guarded: true, hedged: true, targets: []*target{
+			{name: "hedged-first", set: hangingFaults}, {name: "hedge", steady: true},
+		}},
+		{name: "hedged-p90", selector: "random", extra: "hedge p90", guarded: true, hedged: true, targets: []*target{
+			{name: "racer"}, {name: "pacer", steady: true},
+		}},
+		{name: "bounded", selector: "random", extra: "queue 1000 20s", guarded: true, share: 3, targets: []*target{
+			{name: "narrow", most: 2}, {name: "narrow-too", most: 2, steady: true},
+		}},
+		{name: "one-at-a-time", selector: "in_order", extra: "queue 1000 20s", guarded: true, share: 2, targets: []*target{
+			{name: "single", most: 1, steady: true},
+		}},
+		{name: "nested", selector: "in_order", inner: 2, guarded: true, targets: []*target{
+			{name: "within"}, {name: "within-too"}, {name: "without", steady: true},
+		}},
+		{name: "sticky", selector: "sticky", guarded: true, targets: []*target{
+			{name: "loose"}, {name: "tight", steady: true},
+		}},
+		{name: "least-busy", selector: "least_busy", guarded: true, targets: []*target{
+			{name: "busy"}, {name: "idler", steady: true},
+		}},
+		{name: "usage", selector: "usage", guarded: true, targets: []*target{
+			{name: "used"}, {name: "useful", steady: true},
+		}},
+		{name: "kept", selector: "in_order", extra: "keep_alive 20ms", guarded: true, kept: true, targets: []*target{
+			{name: "dozes", set: slowAnswers}, {name: "wakes", steady: true},
+		}},
+		{name: "kept-alone", selector: "random", extra: "keep_alive 10ms", kept: true, targets: []*target{{name: "only-kept"}}},
+		{name: "everything", selector: "least_busy", extra: "hedge 50ms\nkeep_alive 20ms\nqueue 1000 20s", guarded: true, hedged: true, kept: true, share: 2, targets: []*target{
+			{name: "much", credentials: 3, most: 3}, {name: "more", most: 3, steady: true},
+		}},
 	}
 	var all []*target
 	for _, s := range setups {
@@ -130,18 +193,35 @@ func (t *target) block() string {
 		}
 		fmt.Fprintf(&text, "base_url %s %s/%s\n", a, t.at.url, version)
 	}
-	fmt.Fprintf(&text, "models %s\napi_key secret-of-%s\ncooldown %s %s\n}\n", t.model(), t.name, t.pause[0], t.pause[1])
+	fmt.Fprintf(&text, "models %s\ncooldown %s %s\n", t.model(), t.pause[0], t.pause[1])
+	for i := range max(1, t.credentials) {
+		fmt.Fprintf(&text, "api_key %s\n", secretOf(t.name, i+1))
+	}
+	if t.most > 0 {
+		fmt.Fprintf(&text, "max_concurrency %d\n", t.most)
+	}
+	text.WriteString("}\n")
 	return text.String()
 }
 
 // block is the setup's model in a Caddyfile, with an additional alias.
 func (s *setup) block(alias string) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "model %s %s-%s {\nselector %s\n%s\n", s.name, s.name, alias, s.selector, s.extra)
-	for _, t := range s.targets {
-		fmt.Fprintf(&text, "target %s %s\n", t.name, t.model())
+	list := func(targets []*target) {
+		for _, t := range targets {
+			fmt.Fprintf(&text, "target %s %s\n", t.name, t.model())
+		}
+		text.WriteString("}\n")
 	}
-	text.WriteString("}\n")
+	if s.inner > 0 {
+		fmt.Fprintf(&text, "model inner-of-%s {\n", s.name)
+		list(s.targets[:s.inner])
+	}
+	fmt.Fprintf(&text, "model %s %s-%s {\nselector %s\n%s\n", s.name, s.name, alias, s.selector, s.extra)
+	if s.inner > 0 {
+		fmt.Fprintf(&text, "target alias:inner-of-%s\n", s.name)
+	}
+	list(s.targets[s.inner:])
 	return text.String()
 }
 

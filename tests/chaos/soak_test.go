@@ -40,6 +40,7 @@ func TestSoak(t *testing.T) {
 		} else {
 			last = atRest(c.asker, c.targets, &first)
 		}
+		c.requireFree()
 		t.Logf("after %d requests: %s", asked.Load(), last)
 		require.True(t, last.within(first), "something grows")
 	}
