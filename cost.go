@@ -17,13 +17,13 @@ func (x *exchange) cost() (prices.NanoUSD, bool) {
 	if x.target == nil || !x.usage.Known {
 		return 0, false
 	}
-	return x.tariff(x.target).Cost(billed(&x.usage))
+	return x.tariff(x.target, &x.usage).Cost(billed(&x.usage))
 }
 
-// tariff is the prices that hold for the request at a target, nil where none is
-// known to.
-func (x *exchange) tariff(t *Target) *prices.Tariff {
-	if x.surcharge(t) != "" {
+// tariff is the prices that hold for the request at a target, which took so much
+// there; nil where none is known to.
+func (x *exchange) tariff(t *Target, u *api.Usage) *prices.Tariff {
+	if x.surcharge(t, u) != "" {
 		return nil
 	}
 	return t.Price.At(x.start)
@@ -31,9 +31,9 @@ func (x *exchange) tariff(t *Target) *prices.Tariff {
 
 // surcharge names what makes a request cost something else than the catalog says;
 // empty for nothing. A price from the configuration holds for all requests.
-func (x *exchange) surcharge(t *Target) string {
+func (x *exchange) surcharge(t *Target, u *api.Usage) string {
 	// told says that the usage tells which tokens are no text.
-	told := x.usage.Audio.Output > 0 || x.usage.Image.Output > 0 || x.op.api == api.Audio && x.usage.Audio.Input > 0
+	told := u.Audio.Output > 0 || u.Image.Output > 0 || x.op.api == api.Audio && u.Audio.Input > 0
 	switch {
 	case t.declared:
 		return ""
@@ -106,13 +106,13 @@ func (x *exchange) noteUnpriced() {
 		return
 	}
 	fields := []zap.Field{zap.String("plexus_provider", x.target.Provider.Name), zap.String("plexus_model", x.target.Model)}
-	switch member := x.surcharge(x.target); {
+	switch member := x.surcharge(x.target, &x.usage); {
 	case x.target.Price == nil:
 		fields = append(fields, zap.String("reason", "its model has no price"))
 	case member != "":
 		fields = append(fields, zap.String("reason", "the catalog's price does not hold for "+member))
 	default:
-		fields = append(fields, zap.String("reason", "there is no price for some of its tokens"), zap.Stringers("classes", x.tariff(x.target).Unpriced(billed(&x.usage))))
+		fields = append(fields, zap.String("reason", "there is no price for some of its tokens"), zap.Stringers("classes", x.tariff(x.target, &x.usage).Unpriced(billed(&x.usage))))
 	}
 	x.gateway.logger.Info("the cost of a request is not known", fields...)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/prices"
 )
 
@@ -199,12 +200,14 @@ func (x *exchange) outrun(r *runner) {
 // outrunCost is what an attempt costs that was cancelled: by the usage that the
 // provider had told until then, else by the size of the prompt, which it had got.
 func (x *exchange) outrunCost(a *attempt) (prices.NanoUSD, bool) {
-	tariff := x.tariff(a.target)
+	var usage api.Usage
 	if a.answer != nil {
-		if usage := a.answer.watcher.Usage(); usage.Known {
-			a.claim.slot.used(usage)
-			return tariff.Cost(billed(&usage))
-		}
+		usage = a.answer.watcher.Usage()
+	}
+	tariff := x.tariff(a.target, &usage)
+	if usage.Known {
+		a.claim.slot.used(usage)
+		return tariff.Cost(billed(&usage))
 	}
 	return tariff.Cost(prices.Usage{prices.Input: int64(x.promptTokens)})
 }

@@ -72,14 +72,16 @@ func TestTheFasterOfTwoAnswers(t *testing.T) {
 			answer, body = streams(chatHello, chatStop, chatDone), askFastStream
 		}
 		a := newSlow(t, answer)
-		b := newProvider(t, answer)
+		b := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			<-a.asked // or the first may be given up before it has got its request
+			answer(w, r)
+		})
 		g, url := hedging(t, soon, justChat, a.URL, b.URL)
 		before, _ := countedBy(t, metrics.hedges, "answered", "second")
 		got := post(t, url, body)
 		require.Equal(t, 200, got.status)
 		require.Equal(t, "p2", got.header.Get("X-Plexus-Provider"))
 		require.Equal(t, "2", got.header.Get("X-Plexus-Attempts"))
-		<-a.asked
 		<-a.left
 		require.Equal(t, 1, b.count())
 		first := g.router.names["fast"].targets[0]
@@ -317,6 +319,7 @@ func TestTheCostOfTheLoser(t *testing.T) {
 func TestABrokenHedgedAnswerBreaksTheConnection(t *testing.T) {
 	a := newSlow(t, says(200, chatAnswer))
 	b := newProvider(t, func(w http.ResponseWriter, _ *http.Request) {
+		<-a.asked
 		w.Header().Set("Content-Type", "audio/mpeg")
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "ID3")
