@@ -94,6 +94,9 @@ func post(ctx context.Context, url, key string, body []byte) error {
 	if key != "" {
 		req.Header.Set("Authorization", "Bearer "+key)
 	}
+	// A reload closes the connections that nobody uses, and a POST is not sent
+	// again.
+	req.Close = true
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err

@@ -20,20 +20,24 @@ func plainProxy(upstream string) http.Handler {
 		IdleConnTimeout:     2 * time.Minute,
 		DisableCompression:  true,
 	}
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Transport: transport,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.Header.Set("Authorization", "Bearer "+credential)
 		},
-		// Clients that leave are a part of the load.
-		ErrorLog: log.New(discard{}, "", 0),
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Else the server closes the request's body at the first byte of the
+		// answer, and the transport, which may not have seen that it is at its
+		// end, closes the provider's connection: of large answers, every few end early.
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // serve runs one of the programs that the benchmark starts from its own file.
 func serve(args []string) error {

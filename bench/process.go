@@ -60,7 +60,7 @@ func parseClock(text string) (time.Duration, error) {
 		days, clock = "0", text
 	}
 	n, err := strconv.Atoi(days)
-	total := float64(n)*24*60*60
+	total := float64(n) * 24 * 60 * 60
 	unit := 1.0
 	parts := strings.Split(clock, ":")
 	for i := len(parts) - 1; i >= 0 && err == nil; i-- {

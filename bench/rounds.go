@@ -91,7 +91,7 @@ func once(ctx context.Context, l *lab, w *work, s *subject, ln *lane, n int) (*s
 	}
 	out, err := w.run(ctx, l, s, ln, n)
 	if err != nil {
-		return nil, fmt.Errorf("%s, %s: %w", w.name, ln.label, err)
+		return nil, fmt.Errorf("%s, %s: %w\n%s", w.name, ln.label, err, s.lastWords())
 	}
 	if pid == 0 {
 		return out, nil

@@ -57,13 +57,13 @@ const stampDigits = 19
 // format is how an API writes answers. What the generator expects is made of the
 // same pieces, so that every byte of a relayed answer is checked.
 type format struct {
-	path                  string
-	wholeHead, wholeTail  string
-	head                  []string // events before the content
-	eventHead, eventTail  string
-	tail                  []string // events after it
-	usage                 string   // the event that only who asks gets, if any
-	end                   string   // the last one
+	path                 string
+	wholeHead, wholeTail string
+	head                 []string // events before the content
+	eventHead, eventTail string
+	tail                 []string // events after it
+	usage                string   // the event that only who asks gets, if any
+	end                  string   // the last one
 }
 
 var chatFormat = format{

@@ -110,7 +110,7 @@ func firstOf(a, b error) error {
 
 // idle opens so many streams that say one thing and then nothing, weighs them,
 // leaves, and waits for the provider to notice.
-func (l *lab) idle(ctx context.Context, s *subject, q *question, n int) (*sample, error) {
+func (l *lab) idle(ctx context.Context, s *subject, q *question, n int, rest time.Duration) (*sample, error) {
 	before, err := memoryOf(s.pid())
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (l *lab) idle(ctx context.Context, s *subject, q *question, n int) (*sample
 		return nil, err
 	}
 	// Rest, in which what served the opening is given back.
-	pause(ctx, 2*time.Second)
+	pause(ctx, rest)
 	if open, err := l.openStreams(ctx); err != nil || open != n {
 		return nil, fmt.Errorf("%d of %d streams are open: %w", open, n, err)
 	}

@@ -50,10 +50,11 @@ type sizes struct {
 	pacedLength  time.Duration // the length of a paced stream
 	idle         int
 	models, keys int
+	rest         time.Duration // before memory is looked at again
 }
 
 func allSizes() sizes {
-	return sizes{paced: []int{64, 1000}, pacedLength: 3 * time.Second, idle: 5000, models: 10_000, keys: 100_000}
+	return sizes{paced: []int{64, 1000}, pacedLength: 3 * time.Second, idle: 5000, models: 10_000, keys: 100_000, rest: 2 * time.Second}
 }
 
 // smallSizes show that everything works, and measure nothing.
@@ -72,14 +73,14 @@ func works(z *sizes) ([]*work, error) {
 	t.add(whole("large", "1 MB, 4 connections", 1<<20, 4))
 	huge, err := whole("huge", "8 MB, two at once", 8<<20, 2)
 	if err == nil {
-		huge.rest = time.Second
+		huge.rest = z.rest
 	}
 	t.add(huge, err)
 	t.add(streamed())
 	for _, clients := range z.paced {
 		t.add(paced(clients, z.pacedLength))
 	}
-	t.add(idling(z.idle))
+	t.add(idling(z))
 	t.add(translated("translate", "translated, 1 KB, 16 connections", "whole-1024", wholeRun(16), false))
 	t.add(translated("translate-stream", "translated, streams without pause, 8 clients", "stream-400-0s", streamRun(8), true))
 	return t.works, t.err
@@ -162,9 +163,11 @@ func paced(clients int, length time.Duration) (*work, error) {
 	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), plexus, baseline, standard, direct)
 }
 
-func idling(n int) (*work, error) {
-	w := work{name: "idle", title: itoa(n) + " idle streams", unit: "stream", least: n, fixed: true}
-	w.run = func(ctx context.Context, l *lab, s *subject, ln *lane, n int) (*sample, error) { return l.idle(ctx, s, ln.q, n) }
+func idling(z *sizes) (*work, error) {
+	w := work{name: "idle", title: itoa(z.idle) + " idle streams", unit: "stream", least: z.idle, fixed: true}
+	w.run = func(ctx context.Context, l *lab, s *subject, ln *lane, n int) (*sample, error) {
+		return l.idle(ctx, s, ln.q, n, z.rest)
+	}
 	return compared(w, "hold", plexus, baseline, standard)
 }
 
