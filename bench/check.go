@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -97,7 +98,7 @@ func (r *reader) event(event []byte, seen func(time.Time)) error {
 		seen(time.Unix(0, stamp))
 		return nil
 	}
-	if r.q.relayed() && !contains(f.head, event) && !contains(f.tail, event) {
+	if r.q.relayed() && !slices.Contains(f.head, string(event)) && !slices.Contains(f.tail, string(event)) {
 		return fmt.Errorf("%q is not the provider's", event)
 	}
 	return nil
@@ -126,15 +127,6 @@ func stampIn(event []byte, f *format, relayed bool) (int64, bool) {
 	}
 	stamp, err := strconv.ParseInt(string(digits), 10, 64)
 	return stamp, err == nil
-}
-
-func contains(events []string, event []byte) bool {
-	for _, e := range events {
-		if e == string(event) {
-			return true
-		}
-	}
-	return false
 }
 
 // end says what the stream lacks.

@@ -9,17 +9,17 @@ import (
 )
 
 // readAs reads a stream in pieces of so many bytes.
-func readAs(q *question, stream string, size int) (reader, []time.Time, error) {
+func readAs(q *question, stream string, size int) ([]time.Time, error) {
 	r := reader{q: q}
 	var seen []time.Time
 	for len(stream) > 0 {
 		n := min(size, len(stream))
 		if err := r.take([]byte(stream[:n]), func(at time.Time) { seen = append(seen, at) }); err != nil {
-			return r, seen, err
+			return seen, err
 		}
 		stream = stream[n:]
 	}
-	return r, seen, r.end()
+	return seen, r.end()
 }
 
 func streamOf(f *format, events ...time.Time) string {
@@ -36,7 +36,7 @@ func TestStreamsAreReadInAnyPieces(t *testing.T) {
 		t.Helper()
 		q, err := newQuestion("stream-2-0s", client, target)
 		require.NoError(t, err)
-		_, seen, err := readAs(q, streamOf(client, times...), size)
+		seen, err := readAs(q, streamOf(client, times...), size)
 		require.NoError(t, err)
 		require.Equal(t, times, seen)
 	}
@@ -73,7 +73,7 @@ func TestWrongStreamsAreNoticed(t *testing.T) {
 		t.Helper()
 		q, err := newQuestion("stream-2-0s", &chatFormat, &chatFormat)
 		require.NoError(t, err)
-		_, _, err = readAs(q, stream, 64)
+		_, err = readAs(q, stream, 64)
 		require.ErrorContains(t, err, reason)
 	}
 	f(streamOf(&chatFormat, at), "1 of 2 events")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +16,7 @@ const (
 	// clientKey is what the generator shows, credential what a subject has to
 	// show the provider instead.
 	clientKey  = "sk-bench-client"
-	credential = "sk-bench-provider" //nolint:gosec // it opens nothing
+	credential = "sk-bench-provider"
 	// gatewayPrefix is where a gateway asks, which has to name a target's model.
 	gatewayPrefix = "/gateway"
 	// targetMark comes between an alias and what tells its targets apart.
@@ -89,11 +90,11 @@ func (p *provider) stream(w http.ResponseWriter, r *http.Request, f *format, s *
 	if !p.content(r, f, s, send) {
 		return
 	}
-	tail := f.tail
+	tail := slices.Clone(f.tail)
 	if usage && f.usage != "" {
-		tail = append(tail[:len(tail):len(tail)], f.usage)
+		tail = append(tail, f.usage)
 	}
-	for _, event := range append(tail[:len(tail):len(tail)], f.end) {
+	for _, event := range append(tail, f.end) {
 		if !send([]byte(event)) {
 			return
 		}

@@ -24,14 +24,11 @@ type stream struct {
 func streams(ctx context.Context, s *subject, q *question, clients, each int) (*sample, error) {
 	out := &sample{latency: newHistogram()}
 	start := time.Now()
-	ticket := make(chan int, clients)
-	for i := range clients {
-		ticket <- i
-	}
+	var number atomic.Int64
 	seen, err := gather(ctx, clients, func(ctx context.Context) (*stream, error) {
 		st := &stream{lag: newHistogram(), first: newHistogram()}
 		// Not all in the same moment: nothing in the world is.
-		pause(ctx, q.script.pause*time.Duration(<-ticket)/time.Duration(clients))
+		pause(ctx, q.script.pause*time.Duration(number.Add(1))/time.Duration(clients))
 		return st, readStreams(ctx, s, q, each, st)
 	})
 	out.elapsed = time.Since(start)
