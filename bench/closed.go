@@ -23,6 +23,7 @@ type sample struct {
 	elapsed time.Duration
 	cpu     time.Duration
 	latency *hdrhistogram.Histogram
+	flushes int // in which a stream's events came
 	memory  memory
 	figures []figure
 }

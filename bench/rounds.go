@@ -13,23 +13,10 @@ import (
 // and begins with another one, so that what else the machine does falls on all
 // of them.
 func measure(ctx context.Context, l *lab, w *work, z *sizes, progress io.Writer) ([][]*sample, error) {
-	subjects := map[string]*subject{}
-	defer func() {
-		for name, s := range subjects {
-			if name != direct {
-				s.stop()
-			}
-		}
-	}()
-	for _, ln := range w.lanes {
-		if subjects[ln.subject] != nil {
-			continue
-		}
-		s, err := l.launch(ctx, ln.subject, w.models())
-		if err != nil {
-			return nil, err
-		}
-		subjects[ln.subject] = s
+	subjects, stop, err := launchAll(ctx, l, w)
+	defer stop()
+	if err != nil {
+		return nil, err
 	}
 	n, err := warm(ctx, l, w, subjects, z.length)
 	if err != nil {
@@ -40,6 +27,11 @@ func measure(ctx context.Context, l *lab, w *work, z *sizes, progress io.Writer)
 		_, _ = fmt.Fprintf(progress, "%s: round %d of %d, %d %ss each\n", w.name, round+1, z.rounds, n, w.unit)
 		for i := range w.lanes {
 			at := (i + round) % len(w.lanes)
+			if w.fresh {
+				if err := relaunch(ctx, l, w, subjects, w.lanes[at].subject); err != nil {
+					return nil, err
+				}
+			}
 			s, err := once(ctx, l, w, subjects[w.lanes[at].subject], w.lanes[at], n)
 			if err != nil {
 				return nil, err
@@ -48,6 +40,42 @@ func measure(ctx context.Context, l *lab, w *work, z *sizes, progress io.Writer)
 		}
 	}
 	return samples, nil
+}
+
+// launchAll starts what the work's lanes ask. What it returns stops them again.
+func launchAll(ctx context.Context, l *lab, w *work) (subjects map[string]*subject, stop func(), err error) {
+	subjects = map[string]*subject{}
+	stop = func() {
+		for name, s := range subjects {
+			if name != direct {
+				s.stop()
+			}
+		}
+	}
+	for _, ln := range w.lanes {
+		if subjects[ln.subject] != nil {
+			continue
+		}
+		s, err := l.launch(ctx, ln.subject, w.models())
+		if err != nil {
+			return subjects, stop, err
+		}
+		subjects[ln.subject] = s
+	}
+	return subjects, stop, nil
+}
+
+func relaunch(ctx context.Context, l *lab, w *work, subjects map[string]*subject, name string) error {
+	if name == direct {
+		return nil
+	}
+	subjects[name].stop()
+	delete(subjects, name)
+	s, err := l.launch(ctx, name, w.models())
+	if err == nil {
+		subjects[name] = s
+	}
+	return err
 }
 
 // warm lets every lane run for a while, and finds how many units of the base's
@@ -123,9 +151,10 @@ func spreadOf(values []float64) spread {
 	return spread{median(values), slices.Min(values), slices.Max(values)}
 }
 
-func median[T cmp.Ordered](values []T) T {
+// median is the mean of the middle two where their number is even.
+func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // each is the value of every round.
@@ -148,8 +177,9 @@ func ratios(of, base []float64) []float64 {
 	return out
 }
 
-func cpuPerUnit(s *sample) float64 { return float64(s.cpu) / float64(s.units) }
-func perSecond(s *sample) float64  { return float64(s.units) / s.elapsed.Seconds() }
-func p50(s *sample) float64        { return float64(s.latency.ValueAtPercentile(50)) }
-func p99(s *sample) float64        { return float64(s.latency.ValueAtPercentile(99)) }
-func resident(s *sample) float64   { return float64(cmp.Or(s.memory.peak, s.memory.now)) }
+func cpuPerUnit(s *sample) float64  { return float64(s.cpu) / float64(s.units) }
+func cpuPerFlush(s *sample) float64 { return float64(s.cpu) / float64(s.flushes) }
+func perSecond(s *sample) float64   { return float64(s.units) / s.elapsed.Seconds() }
+func p50(s *sample) float64         { return float64(s.latency.ValueAtPercentile(50)) }
+func p99(s *sample) float64         { return float64(s.latency.ValueAtPercentile(99)) }
+func resident(s *sample) float64    { return float64(cmp.Or(s.memory.peak, s.memory.now)) }

@@ -35,14 +35,14 @@ func streams(ctx context.Context, s *subject, q *question, clients, each int) (*
 	if err != nil {
 		return out, err
 	}
-	first, chunks := newHistogram(), 0
+	first := newHistogram()
 	for _, st := range seen {
 		out.latency.Merge(st.lag)
 		first.Merge(st.first)
 		out.units += st.events
-		chunks += st.chunks
+		out.flushes += st.chunks
 	}
-	out.add("flushes per event", float64(chunks)/float64(out.units), asNumber)
+	out.add("flushes per event", float64(out.flushes)/float64(out.units), asNumber)
 	out.add("first content p50", float64(first.ValueAtPercentile(50)), asTime)
 	out.add("p99", float64(first.ValueAtPercentile(99)), asTime)
 	return out, nil

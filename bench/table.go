@@ -49,6 +49,9 @@ func row(cells []string) string {
 // more is what has no column.
 func more(w *work, samples [][]*sample, at int) string {
 	var parts []string
+	if own := samples[at]; own[0].flushes > 0 && w.lanes[at].subject != direct {
+		parts = append(parts, asTime(median(each(own, cpuPerFlush)))+" a flush")
+	}
 	for i, f := range samples[at][0].figures {
 		value := median(each(samples[at], func(s *sample) float64 { return s.figures[i].value }))
 		parts = append(parts, f.name+" "+f.as(value))
@@ -73,6 +76,9 @@ func more(w *work, samples [][]*sample, at int) string {
 func asRatio(s spread) string {
 	if s.median == 0 {
 		return ""
+	}
+	if s.low == s.high {
+		return fmt.Sprintf("%.2f", s.median) // of one round, or of the base
 	}
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.median, s.low, s.high)
 }

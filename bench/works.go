@@ -26,6 +26,9 @@ type work struct {
 	// it has as many as take the time that a round should.
 	least int
 	fixed bool
+	// fresh says that every round begins with a new process, because memory that
+	// has been used once is not given back.
+	fresh bool
 	// rest is how long after a round the memory is looked at again.
 	rest time.Duration
 	run  func(ctx context.Context, l *lab, s *subject, ln *lane, n int) (*sample, error)
@@ -164,7 +167,7 @@ func paced(clients int, length time.Duration) (*work, error) {
 }
 
 func idling(z *sizes) (*work, error) {
-	w := work{name: "idle", title: itoa(z.idle) + " idle streams", unit: "stream", least: z.idle, fixed: true}
+	w := work{name: "idle", title: itoa(z.idle) + " idle streams", unit: "stream", least: z.idle, fixed: true, fresh: true}
 	w.run = func(ctx context.Context, l *lab, s *subject, ln *lane, n int) (*sample, error) {
 		return l.idle(ctx, s, ln.q, n, z.rest)
 	}
