@@ -190,6 +190,7 @@ func (s *subject) stop() {
 	_ = s.cmd.Process.Kill() // it may be gone
 	_ = s.cmd.Wait()
 	_ = s.said.Close()
+	_ = os.Remove(s.said.Name()) //nolint:gosec // a file made here, which an access log makes large
 }
 
 // lastWords are the end of what the process said.
