@@ -2,7 +2,7 @@
 # plugins. .ci/run does all of it.
 export GOFLAGS := -tags=nobadger,nomysql,nopgx
 
-.PHONY: build run test race lint fuzz sdk chaos xcaddy
+.PHONY: build run test race lint fuzz sdk chaos bench micro xcaddy
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-w -s' -o caddy ./cmd/caddy
@@ -34,6 +34,16 @@ sdk:
 # Providers that misbehave by a schedule, for ten minutes.
 chaos:
 	go test -v -run TestChaos -timeout 0 ./tests/chaos -args -chaos.for 10m
+
+# Plexus beside reverse_proxy and httputil. It takes some minutes and a machine
+# that does nothing else.
+bench:
+	go -C bench run .
+
+# The micro-benchmarks. Two such files are compared by
+# go tool -modfile=tools/go.mod benchstat before.txt after.txt
+micro:
+	go test -run '^$$' -bench . -benchmem -count 6 ./... >micro.txt
 
 # As users build it. The explicit version in --with is what lets a checkout
 # stand for a module that is not published.

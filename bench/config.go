@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// The Caddyfiles of the subjects. Each gives the provider the same credential.
+
+const globalOptions = `{
+	admin off
+	persist_config off
+	auto_https off
+	default_bind 127.0.0.1
+%s}
+`
+
+// plainCaddyfile is reverse_proxy and nothing else; log adds Caddy's access log.
+func plainCaddyfile(port int, upstream, log string) string {
+	return fmt.Sprintf(globalOptions, "") + fmt.Sprintf(`http://:%d {
+	%s
+	reverse_proxy %s {
+		header_up Authorization "Bearer %s"
+	}
+}
+`, port, log, upstream, credential)
+}
+
+// plexusCaddyfile is a gateway with all that costs something in use: a key,
+// aliases of two targets, their usage, metrics and the access log.
+func plexusCaddyfile(port int, upstream string, models []string) string {
+	var b strings.Builder
+	b.WriteString("\tplexus {\n")
+	for _, p := range []struct{ name, api string }{{"chat", "chat"}, {"messages", "messages"}} {
+		for _, n := range []string{"one", "two"} {
+			_, _ = fmt.Fprintf(&b, "\t\tprovider %s-%s {\n\t\t\tbase_url %s http://%s%s/v1\n\t\t\tapi_key %s\n\t\t}\n",
+				p.name, n, p.api, upstream, gatewayPrefix, credential)
+		}
+		for _, m := range models {
+			_, _ = fmt.Fprintf(&b, "\t\tmodel %s {\n", aliasOf(p.api, m))
+			for _, n := range []string{"one", "two"} {
+				_, _ = fmt.Fprintf(&b, "\t\t\ttarget %s-%s %s%s%s\n", p.name, n, m, targetMark, n)
+			}
+			b.WriteString("\t\t}\n")
+		}
+	}
+	_, _ = fmt.Fprintf(&b, "\t\tkey bench %s\n\t}\n", clientKey)
+	return fmt.Sprintf(globalOptions, b.String()) + fmt.Sprintf(`http://:%d {
+	log
+	plexus
+}
+`, port)
+}
+
+// aliasOf is what a gateway's client asks for: the model's own name, or, where
+// the target speaks Messages, that with a prefix.
+func aliasOf(api, model string) string {
+	if api == "messages" {
+		return "messages." + model
+	}
+	return model
+}
+
+// largeConfig is one of many models and keys, in JSON, with the admin API for
+// the reload.
+func largeConfig(port int, admin, upstream string, models, keys, mark int) ([]byte, error) {
+	type object = map[string]any
+	gateway := object{
+		"providers": []object{{"name": "one", "base_urls": object{"chat": "http://" + upstream + gatewayPrefix + "/v1"}, "api_key": credential}},
+	}
+	list := make([]object, models)
+	for i := range list {
+		list[i] = object{"alias": fmt.Sprintf("alias-%d", i), "targets": []object{
+			{"provider": "one", "model": fmt.Sprintf("whole-200@%d", i), "weight": 1},
+			{"provider": "one", "model": fmt.Sprintf("whole-200@%d-b", i), "weight": 1},
+		}}
+	}
+	secrets := make([]object, keys)
+	for i := range secrets {
+		secrets[i] = object{"name": fmt.Sprintf("key-%d", i), "secret": fmt.Sprintf("%s-%d-%d", clientKey, mark, i)}
+	}
+	gateway["models"], gateway["keys"] = list, secrets
+	return json.Marshal(object{
+		"admin": object{"listen": admin, "config": object{"persist": false}},
+		"apps": object{
+			"http": object{"servers": object{"srv0": object{
+				"listen": []string{fmt.Sprintf("127.0.0.1:%d", port)}, "automatic_https": object{"disable": true},
+				"routes": []object{{"handle": []object{{"handler": "plexus"}}}},
+			}}},
+			"plexus": gateway,
+		},
+	})
+}

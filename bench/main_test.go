@@ -1,0 +1,47 @@
+package main
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"-rounds", "3", "-for", "5s", "-works", "small-1,load"}, io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, 3, o.rounds)
+	require.Equal(t, 5*time.Second, o.length)
+	chosen, load, err := o.choose()
+	require.NoError(t, err)
+	require.True(t, load)
+	require.Equal(t, []string{"small-1"}, names(chosen))
+
+	bad := func(reason string, args ...string) {
+		t.Helper()
+		_, err := parseOptions(args, io.Discard)
+		require.ErrorContains(t, err, reason)
+	}
+	bad("at least one round", "-rounds", "0")
+	bad("above 0", "-rate", "0")
+	bad("flags only", "small")
+
+	o.works = "smal"
+	_, _, err = o.choose()
+	require.ErrorContains(t, err, `no work "smal"; there are small-16, small-1`)
+}
+
+// What a subject has to know is what its works ask for.
+func TestWorks(t *testing.T) {
+	all, err := works(new(allSizes()))
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, w := range all {
+		require.NotNil(t, w, "a work could not be made")
+		require.False(t, seen[w.name], w.name)
+		seen[w.name] = true
+		require.NotEmpty(t, w.models(), w.name)
+		require.Less(t, w.base, len(w.lanes), w.name)
+	}
+}

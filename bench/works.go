@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// lane is one line of a work's table: a subject that is asked a question.
+type lane struct {
+	label, subject string
+	q              *question
+	// expected is the time that an answer takes, for the correction.
+	expected time.Duration
+}
+
+// work is one kind of load.
+type work struct {
+	name, title string
+	// unit is what CPU is counted per: a request or a chunk.
+	unit  string
+	lanes []*lane
+	// base is the lane that the others are compared with.
+	base int
+	// least is how many units a round has, and all it has if fixed is set; else
+	// it has as many as take the time that a round should.
+	least int
+	fixed bool
+	// fresh says that every round begins with a new process, because memory that
+	// has been used once is not given back.
+	fresh bool
+	// rest is how long after a round the memory is looked at again.
+	rest time.Duration
+	run  func(ctx context.Context, l *lab, s *subject, ln *lane, n int) (*sample, error)
+}
+
+// models are those that the work's subjects have to know.
+func (w *work) models() []string {
+	var all []string
+	for _, ln := range w.lanes {
+		all = append(all, ln.q.script.name)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// sizes are how much of everything there is.
+type sizes struct {
+	rounds       int
+	length       time.Duration // of a round, for each subject
+	rate         int           // of the open loop, in requests a second
+	paced        []int         // clients
+	pacedLength  time.Duration // the length of a paced stream
+	idle         int
+	models, keys int
+	rest         time.Duration // before memory is looked at again
+}
+
+func allSizes() sizes {
+	return sizes{paced: []int{64, 1000}, pacedLength: 3 * time.Second, idle: 5000, models: 10_000, keys: 100_000, rest: 2 * time.Second}
+}
+
+// smallSizes show that everything works, and measure nothing.
+func smallSizes() sizes {
+	return sizes{rounds: 1, length: 100 * time.Millisecond, rate: 100, paced: []int{8}, pacedLength: 200 * time.Millisecond, idle: 40, models: 100, keys: 1000}
+}
+
+// works is the table of them, without the load of a large configuration, which
+// compares nothing.
+func works(z *sizes) ([]*work, error) {
+	var t table
+	t.add(whole("small-16", "200 B, 16 connections", 200, 16))
+	t.add(whole("small-1", "200 B, 1 connection", 200, 1))
+	t.add(opened(z))
+	t.add(whole("medium", "10 KB, 16 connections", 10<<10, 16))
+	t.add(whole("large", "1 MB, 4 connections", 1<<20, 4))
+	huge, err := whole("huge", "8 MB, two at once", 8<<20, 2)
+	if err == nil {
+		huge.rest = z.rest
+	}
+	t.add(huge, err)
+	t.add(streamed())
+	for _, clients := range z.paced {
+		t.add(paced(clients, z.pacedLength))
+	}
+	t.add(idling(z))
+	t.add(translated("translate", "translated, 1 KB, 16 connections", "whole-1024", wholeRun(16), false))
+	t.add(translated("translate-stream", "translated, streams without pause, 8 clients", "stream-400-0s", streamRun(8), true))
+	return t.works, t.err
+}
+
+type table struct {
+	works []*work
+	err   error
+}
+
+func (t *table) add(w *work, err error) {
+	t.works = append(t.works, w)
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+// compared is a work in which all subjects are asked the same.
+func compared(w work, model string, subjects ...string) (*work, error) {
+	q, err := newQuestion(model, &chatFormat, &chatFormat)
+	for i, name := range subjects {
+		w.lanes = append(w.lanes, &lane{label: name, subject: name, q: q})
+		if name == baseline {
+			w.base = i
+		}
+	}
+	return &w, err
+}
+
+func whole(name, title string, size, conns int) (*work, error) {
+	w := work{name: name, title: title, unit: "request", least: 4 * conns, run: wholeRun(conns)}
+	return compared(w, "whole-"+itoa(size), plexus, baseline, logged, standard, direct)
+}
+
+type run = func(context.Context, *lab, *subject, *lane, int) (*sample, error)
+
+func wholeRun(conns int) run {
+	return func(ctx context.Context, _ *lab, s *subject, ln *lane, n int) (*sample, error) {
+		out, err := closed(ctx, s, ln.q, conns, n, ln.expected)
+		if ln.expected == 0 && err == nil {
+			// The first run is the one to get warm; what it took is expected of
+			// the others.
+			ln.expected = out.elapsed * time.Duration(conns) / time.Duration(n)
+		}
+		return out, err
+	}
+}
+
+func opened(z *sizes) (*work, error) {
+	w := work{name: "small-open", title: "200 B, " + itoa(z.rate) + " a second, open loop", unit: "request", fixed: true}
+	w.run = func(ctx context.Context, _ *lab, s *subject, ln *lane, _ int) (*sample, error) {
+		return open(ctx, s, ln.q, z.rate, z.length)
+	}
+	return compared(w, "whole-200", plexus, baseline, logged, standard, direct)
+}
+
+func streamRun(clients int) run {
+	return func(ctx context.Context, _ *lab, s *subject, ln *lane, n int) (*sample, error) {
+		each := max(n/clients/ln.q.script.events, 1)
+		return streams(ctx, s, ln.q, clients, each)
+	}
+}
+
+func streamed() (*work, error) {
+	w := work{name: "stream", title: "streams without pause, 8 clients", unit: "chunk", least: 8 * 400, run: streamRun(8)}
+	return compared(w, "stream-400-0s", plexus, baseline, logged, standard, direct)
+}
+
+// paced are streams at a rate that leaves the machine some rest.
+func paced(clients int, length time.Duration) (*work, error) {
+	gap := 20 * time.Millisecond
+	if clients > 100 {
+		gap = 100 * time.Millisecond
+	}
+	events := int(length / gap)
+	w := work{
+		name: "paced-" + itoa(clients), title: itoa(clients) + " streams, a chunk every " + gap.String(), unit: "chunk",
+		least: clients * events, fixed: true, run: streamRun(clients),
+	}
+	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), plexus, baseline, standard, direct)
+}
+
+func idling(z *sizes) (*work, error) {
+	w := work{name: "idle", title: itoa(z.idle) + " idle streams", unit: "stream", least: z.idle, fixed: true, fresh: true}
+	w.run = func(ctx context.Context, l *lab, s *subject, ln *lane, n int) (*sample, error) {
+		return l.idle(ctx, s, ln.q, n, z.rest)
+	}
+	return compared(w, "hold", plexus, baseline, standard)
+}
+
+// translated compares Plexus with itself, where it relays.
+func translated(name, title, model string, run run, stream bool) (*work, error) {
+	w := &work{name: name, title: title, unit: "request", least: 64, run: run}
+	if stream {
+		w.unit, w.least = "chunk", 8*400
+	}
+	for _, c := range []struct {
+		label          string
+		client, target *format
+	}{
+		{"chat", &chatFormat, &chatFormat},
+		{"chat from messages", &chatFormat, &messagesFormat},
+		{"messages", &messagesFormat, &messagesFormat},
+		{"messages from chat", &messagesFormat, &chatFormat},
+	} {
+		q, err := newQuestion(model, c.client, c.target)
+		if err != nil {
+			return nil, err
+		}
+		w.lanes = append(w.lanes, &lane{label: plexus + ", " + c.label, subject: plexus, q: q})
+	}
+	return w, nil
+}
