@@ -180,19 +180,15 @@ func (g *Gateway) blame(a *attempt, f *failure) {
 
 // answered notes that a target's first content has come.
 func (g *Gateway) answered(a *attempt) {
-	for _, b := range a.claim.lane.breakers(a.target) {
-		if b != nil {
-			g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
-		}
+	for b := range a.claim.lane.counting(a.target) {
+		g.noteUp(a.target, a.claim.lane, b, b.answered(stamp(a.began)))
 	}
 }
 
 // succeeded notes that a target served an attempt.
 func (g *Gateway) succeeded(a *attempt) {
-	for _, b := range a.claim.lane.breakers(a.target) {
-		if b != nil {
-			g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
-		}
+	for b := range a.claim.lane.counting(a.target) {
+		g.noteUp(a.target, a.claim.lane, b, b.succeeded(&a.target.Provider.cooldown, stamp(a.began)))
 	}
 }
 

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"iter"
 	"math"
 	"math/bits"
 	"sync/atomic"
@@ -37,11 +38,22 @@ func (l *lane) breakers(t *Target) [4]*breaker {
 	return [4]*breaker{&l.credential.state.breaker, &l.state.breaker, &t.state.breaker, checked}
 }
 
+// counting are those of the breakers that count.
+func (l *lane) counting(t *Target) iter.Seq[*breaker] {
+	return func(yield func(*breaker) bool) {
+		for _, b := range l.breakers(t) {
+			if b != nil && !yield(b) {
+				return
+			}
+		}
+	}
+}
+
 // free tells whether nothing keeps requests away from the lane.
 func (l *lane) free(t *Target, now time.Time) bool {
 	at := stamp(now)
-	for _, b := range l.breakers(t) {
-		if b != nil && !b.admits(at) {
+	for b := range l.counting(t) {
+		if !b.admits(at) {
 			return false
 		}
 	}
@@ -51,8 +63,8 @@ func (l *lane) free(t *Target, now time.Time) bool {
 // pardoned tells whether the lane may be taken all the same where there is
 // nowhere else to go.
 func (l *lane) pardoned(t *Target, now time.Time) bool {
-	for _, b := range l.breakers(t) {
-		if b != nil && !b.admits(stamp(now)) && !b.pardons(&t.Provider.cooldown, stamp(now)) {
+	for b := range l.counting(t) {
+		if !b.admits(stamp(now)) && !b.pardons(&t.Provider.cooldown, stamp(now)) {
 			return false
 		}
 	}
@@ -62,10 +74,8 @@ func (l *lane) pardoned(t *Target, now time.Time) bool {
 // until is the stamp at which the last pause ends that keeps requests out of the
 // lane; 0 where none does.
 func (l *lane) until(t *Target) (end int64) {
-	for _, b := range l.breakers(t) {
-		if b != nil {
-			end = max(end, b.until.Load())
-		}
+	for b := range l.counting(t) {
+		end = max(end, b.until.Load())
 	}
 	return end
 }
@@ -73,10 +83,8 @@ func (l *lane) until(t *Target) (end int64) {
 // share is the part of the lane's latest attempts that did not fail.
 func (l *lane) share(t *Target, now time.Time) float64 {
 	share := 1.0
-	for _, b := range l.breakers(t) {
-		if b != nil {
-			share = min(share, b.share(&t.Provider.cooldown, stamp(now)))
-		}
+	for b := range l.counting(t) {
+		share = min(share, b.share(&t.Provider.cooldown, stamp(now)))
 	}
 	return share
 }

@@ -156,10 +156,7 @@ func (t *Target) hindrance() (at *lane, b *breaker) {
 // hindrance is what keeps requests out of the lane the longest, or nil.
 func (l *lane) hindrance(t *Target) *breaker {
 	var worst *breaker
-	for _, b := range l.breakers(t) {
-		if b == nil {
-			continue
-		}
+	for b := range l.counting(t) {
 		if until := b.until.Load(); until != 0 && (worst == nil || until > worst.until.Load()) {
 			worst = b
 		}
@@ -226,10 +223,8 @@ func (g *Gateway) clear(targets []*Target) (n int) {
 	for _, t := range targets {
 		for _, l := range t.lanes {
 			l.gate.forget(stamp(g.now()))
-			for _, b := range l.breakers(t) {
-				if b != nil {
-					g.noteUp(t, l, b, b.clear())
-				}
+			for b := range l.counting(t) {
+				g.noteUp(t, l, b, b.clear())
 			}
 		}
 	}
