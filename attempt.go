@@ -114,7 +114,7 @@ func (a *attempt) newRequest() *http.Request {
 	passage, p := a.passage, a.target.Provider
 	at := p.endpoints[passage.op.api]
 	size := passage.body.size()
-	a.sent, passage.body = passage.body.source(), nil
+	a.sent, passage.body = passage.body.source(a.x.req.loan, p.inPieces), nil
 	reader, _ := a.sent.open() // it is all in memory
 	// The transport may write into the request's vars, and an attempt that
 	// was given up may still be doing so when the next one runs.

@@ -16,6 +16,7 @@ func (x *exchange) embeddingRequest() (*embeddings.Request, error) {
 	if x.op.api == api.Gemini {
 		method = x.op.path[1:]
 	}
+	x.req.loan.keep() // what is decoded refers to it
 	req, err := embeddings.DecodeRequest(x.op.api, method, x.req.body)
 	if err != nil {
 		return nil, inexpressible(err)
@@ -44,7 +45,7 @@ func (x *exchange) embeddingPassage(t *Target, a api.API) (*passage, error) {
 
 // translateEmbeddings passes the vectors on in the client's API.
 func (a *answer) translateEmbeddings() *failure {
-	body, err := readAll(io.LimitReader(a.res.Body, maxTranslated), a.res.ContentLength)
+	body, err := a.x.gateway.buffers.readAll(io.LimitReader(a.res.Body, maxTranslated), a.res.ContentLength)
 	if err != nil {
 		return a.gone(err)
 	}

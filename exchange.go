@@ -84,7 +84,10 @@ func (x *exchange) identify() {
 
 // letGo forgets the request: nobody else will be asked it, and the answer may go
 // on for an hour.
-func (x *exchange) letGo() { x.req.body, x.neutral = nil, nil }
+func (x *exchange) letGo() {
+	x.req.loan.done()
+	x.req.body, x.req.loan, x.neutral = nil, nil, nil
+}
 
 // refuse tells the client what went wrong, in its API's shape, unless it has
 // got a part of an answer already or is gone.
@@ -133,6 +136,7 @@ func (x *exchange) refuse(err error) {
 // finish records the exchange once it is over.
 func (x *exchange) finish() {
 	x.keeper.stop()
+	x.letGo()
 	metrics.inFlight.Dec()
 	x.measure()
 	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {

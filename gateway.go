@@ -80,6 +80,7 @@ type Gateway struct {
 	router  *Router
 	keyring keyring
 	pooled  pooled
+	buffers *buffers
 	logger  *zap.Logger
 	now     func() time.Time
 	loaded  time.Time
@@ -93,7 +94,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.now == nil {
 		g.now = time.Now
 	}
-	g.loaded = g.now()
+	g.loaded, g.buffers = g.now(), new(buffers)
 	if g.MaxBody == 0 {
 		g.MaxBody = defaultMaxBody
 	}

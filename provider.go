@@ -122,6 +122,7 @@ type Provider struct {
 	unlisted  *targetState
 	extra     []bodyMember
 	transport http.RoundTripper
+	inPieces  bool            // the transport takes bodies in pieces
 	catalog   *prices.Catalog // nil where its prices are not wanted
 	surcharge string          // the member of extra_body for which they don't hold
 

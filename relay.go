@@ -18,7 +18,8 @@ const maxHeld = 1 << 20
 
 // maxWhole is how much of an answer, in bytes, is read before the client gets
 // its header: enough for nearly every answer to be judged as a whole, so that
-// one that breaks off can still be asked of another target.
+// one that breaks off can still be asked of another target. Of one that says that
+// it is longer nothing is held back.
 const maxWhole = 4 << 20
 
 // relay passes on the bytes of an answer in the client's own API.
@@ -38,15 +39,20 @@ func (a *answer) relay(kind string) *failure {
 
 // relayWhole passes on an answer that is one JSON document.
 func (a *answer) relayWhole() *failure {
-	limit := maxWhole
+	limit := int64(maxWhole)
 	if a.ids != nil {
 		limit = maxTranslated // its id has to be found
 	}
-	body, err := readAll(io.LimitReader(a.res.Body, int64(limit)), a.res.ContentLength)
+	if a.res.ContentLength > limit {
+		return a.relayBytes(nil)
+	}
+	pool := a.x.gateway.buffers
+	body, err := pool.readAll(io.LimitReader(a.res.Body, limit), a.res.ContentLength)
+	defer func() { pool.put(body) }()
 	if err != nil {
 		return a.gone(err)
 	}
-	if len(body) == limit {
+	if int64(len(body)) == limit {
 		return a.relayBytes(body)
 	}
 	if !jsonscan.Valid(body) && len(body) > 0 {

@@ -2,7 +2,6 @@ package plexus
 
 import (
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 // request is what a client sent, and where in it stands what must be changed.
 type request struct {
 	body []byte
+	loan *loan // that the body is in; nil for a small one
 	// read says that the body has been read to its end.
 	read bool
 	// model is the name that the client asks for.
@@ -92,8 +92,8 @@ func (x *exchange) readBody() error {
 	if x.r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
-	x.req.body, x.req.read = body, err == nil
+	body, err := x.gateway.buffers.readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
+	x.req.body, x.req.read, x.req.loan = body, err == nil, x.gateway.buffers.lend(body)
 	tooMuch, limited := errors.AsType[*http.MaxBytesError](err)
 	foreign, refused := errors.AsType[caddyhttp.HandlerError](err)
 	switch {
@@ -114,30 +114,6 @@ func (x *exchange) readBody() error {
 
 func tooLarge(limit int64) error {
 	return fail(ErrRequestTooLarge, "the body is larger than %d bytes, the limit of this gateway", limit)
-}
-
-// readAll reads into one buffer of the announced size. A size that a client only
-// announces is not believed beyond a megabyte.
-func readAll(src io.Reader, announced int64) ([]byte, error) {
-	const believed = 1 << 20
-	buf := make([]byte, 0, min(max(announced, 511), believed)+1)
-	for {
-		n, err := src.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil {
-			return buf, err
-		}
-		if len(buf) == cap(buf) {
-			size := 2 * cap(buf)
-			if announced > int64(len(buf)) {
-				size = int(announced) + 1
-			}
-			buf = append(make([]byte, 0, size), buf...)
-		}
-	}
 }
 
 // inspect finds the model and the stream flag in a JSON body.

@@ -219,7 +219,7 @@ func TestReadAll(t *testing.T) {
 	f := func(size int, announced int64) {
 		t.Helper()
 		want := bytes.Repeat([]byte("x"), size)
-		got, err := readAll(bytes.NewReader(want), announced)
+		got, err := new(buffers).readAll(bytes.NewReader(want), announced)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}

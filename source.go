@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http/httptrace"
 	"slices"
 	"sync"
@@ -16,8 +17,10 @@ import (
 type source struct {
 	mu     sync.Mutex
 	pieces pieces
+	loan   *loan // that the pieces are in
 	opened int
-	reader *bytes.Reader // the latest, where the body is in one piece
+	reader *bytes.Reader // the latest, of a body that net/http is to know
+	first  pieceReader
 }
 
 var errDropped = errors.New("the body has been given up")
@@ -30,33 +33,36 @@ const sendings = 2
 
 var errSentTwice = fmt.Errorf("the connection broke for a second time: %w", io.ErrUnexpectedEOF)
 
-func (p pieces) source() *source {
-	if p.size() <= copied {
-		p = pieces{slices.Concat(p...)}
+// source is the body for a transport that takes it in pieces, or for net/http's,
+// which sends what it knows to be in memory in one go with the header.
+func (p pieces) source(l *loan, inPieces bool) *source {
+	if !inPieces && p.size() <= copied {
+		return &source{pieces: pieces{slices.Concat(p...)}, reader: new(bytes.Reader)}
 	}
-	return &source{pieces: p}
+	return &source{pieces: p, loan: l}
 }
 
-// open begins the body anew. What reads several pieces lets go of each that it
-// has read.
+// open begins the body anew.
 func (s *source) open() (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.opened++; s.opened > sendings {
 		return nil, errSentTwice
 	}
-	switch len(s.pieces) {
-	case 0:
+	if len(s.pieces) == 0 {
 		return nil, errDropped
-	case 1:
+	}
+	if s.reader != nil {
 		s.reader = bytes.NewReader(s.pieces[0])
 		return io.NopCloser(s.reader), nil
 	}
-	readers := make([]io.Reader, len(s.pieces))
-	for i, piece := range s.pieces {
-		readers[i] = bytes.NewReader(piece)
+	reader := &s.first
+	if s.opened > 1 {
+		reader = new(pieceReader)
 	}
-	return io.NopCloser(io.MultiReader(readers...)), nil
+	s.loan.use()
+	reader.loan, reader.left = s.loan, net.Buffers(slices.Clone(s.pieces))
+	return reader, nil
 }
 
 // drop lets go of the body, which nobody will want again. One that is still
@@ -75,4 +81,40 @@ func (s *source) wrote(info httptrace.WroteRequestInfo) {
 	if info.Err == nil && s.opened == 1 && s.reader != nil {
 		s.reader.Reset(nil)
 	}
+}
+
+// pieceReader reads a body of several pieces. It may be closed beside the reading,
+// as net/http does with a request that is canceled; nothing is read from then on,
+// since the memory may be another request's.
+type pieceReader struct {
+	mu   sync.Mutex
+	loan *loan
+	left net.Buffers
+}
+
+// Read implements io.Reader.
+func (r *pieceReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.left.Read(p)
+}
+
+// Buffers gives away the pieces that have not been read. They are good until the
+// body is closed.
+func (r *pieceReader) Buffers() net.Buffers {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	left := r.left
+	r.left = nil
+	return left
+}
+
+// Close implements io.Closer.
+func (r *pieceReader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left = nil
+	r.loan.done()
+	r.loan = nil
+	return nil
 }

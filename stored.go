@@ -65,7 +65,7 @@ func (x *exchange) serveStored() error {
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == eventStream && res.StatusCode == http.StatusOK {
 		return a.relayStoredStream(res, ids)
 	}
-	body, err := readAll(io.LimitReader(res.Body, maxTranslated), res.ContentLength)
+	body, err := x.gateway.buffers.readAll(io.LimitReader(res.Body, maxTranslated), res.ContentLength)
 	if err != nil {
 		return a.storedFailed(judgeError(a.ctx, err), err)
 	}

@@ -60,7 +60,7 @@ func (a *answer) translate(stream bool) *failure {
 // relayAnswer translates an answer in one piece, for a client that asked for one
 // or for a stream.
 func (t *translation) relayAnswer() *failure {
-	body, err := readAll(io.LimitReader(t.res.Body, maxTranslated), t.res.ContentLength)
+	body, err := t.x.gateway.buffers.readAll(io.LimitReader(t.res.Body, maxTranslated), t.res.ContentLength)
 	switch {
 	case err != nil:
 		return t.gone(err)

@@ -207,6 +207,7 @@ func (x *exchange) neutralRequest() (*api.Request, error) {
 	if x.neutral != nil || x.neutralErr != nil {
 		return x.neutral, x.neutralErr
 	}
+	x.req.loan.keep() // what is decoded refers to it
 	req, err := clientCodec(x.op.api).DecodeRequest(x.req.body)
 	if err != nil {
 		x.neutralErr = inexpressible(err)
