@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -116,19 +119,36 @@ func tooLarge(limit int64) error {
 	return fail(ErrRequestTooLarge, "the body is larger than %d bytes, the limit of this gateway", limit)
 }
 
-// inspect finds the model and the stream flag in a JSON body.
+// inspect finds the model and the stream flag in a JSON body. Texts are for whoever
+// reads them: a relay leaves them as they are.
 func (req *request) inspect(op *operation) error {
-	it := jsonscan.StrictObject(req.body)
+	it := jsonscan.StrictNames(req.body)
 	for it.Next() {
 		if err := req.member(op, &it); err != nil {
 			return err
 		}
 	}
 	if it.Err != nil {
-		return fail(ErrInvalidRequest, "the body cannot be read: %v", it.Err)
+		return unreadable(it.Err)
 	}
 	if op.api == api.Gemini {
 		return req.setPathModel(op.model)
+	}
+	return nil
+}
+
+func unreadable(err error) error {
+	return fail(ErrInvalidRequest, "the body cannot be read: %v", err)
+}
+
+// checkTexts looks into the strings of a body that is to be decoded, since what a
+// decoder makes of broken ones is not what the client sent.
+func (req *request) checkTexts() error {
+	it := jsonscan.StrictObject(req.body)
+	for it.Next() {
+	}
+	if it.Err != nil {
+		return unreadable(it.Err)
 	}
 	return nil
 }
@@ -216,6 +236,8 @@ func (req *request) setModel(it *jsonscan.Iter) error {
 		return fail(ErrInvalidRequest, "\"model\" is empty")
 	case len(name) > maxModelName:
 		return nameTooLong()
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return fail(ErrInvalidRequest, "\"model\" holds a control character, or is not valid UTF-8")
 	}
 	req.model = name
 	req.names = append(req.names, place{it.Start, it.End, inQuotes})

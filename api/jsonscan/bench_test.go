@@ -21,7 +21,7 @@ var bodies = map[string]string{
 func BenchmarkBody(b *testing.B) {
 	for name, text := range bodies {
 		doc := []byte(`{"messages":[{"role":"user","content":"` + text + `"}],"model":"fast"}`)
-		for way, open := range map[string]func([]byte) jsonscan.Iter{"lax": jsonscan.Object, "strict": jsonscan.StrictObject} {
+		for way, open := range map[string]func([]byte) jsonscan.Iter{"lax": jsonscan.Object, "names": jsonscan.StrictNames, "strict": jsonscan.StrictObject} {
 			b.Run(name+"/"+way, func(b *testing.B) {
 				b.ReportAllocs()
 				b.SetBytes(int64(len(doc)))

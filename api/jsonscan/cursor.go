@@ -9,10 +9,9 @@ import (
 // cursor is a place in a document. Its methods move it past one thing, or say
 // why they can't.
 type cursor struct {
-	data []byte
-	i    int
-	// strict says that the inside of strings is checked too.
-	strict bool
+	data   []byte
+	i      int
+	checks checks
 }
 
 func (c *cursor) fail(what string) error {
@@ -48,13 +47,27 @@ func (c *cursor) expect(b byte) error {
 	return nil
 }
 
+// checks says of which strings the inside is checked too.
+type checks uint8
+
+const (
+	ofNone checks = iota
+	ofNames
+	ofAll
+)
+
 // key passes a string and gives the bounds of its inside.
 func (c *cursor) key() (from, to int, err error) {
 	if c.i >= len(c.data) || c.data[c.i] != '"' {
 		return 0, 0, c.fail("expected a member's name in double quotes")
 	}
 	from = c.i + 1
-	if err = c.str(); err != nil {
+	if c.checks == ofNone {
+		err = c.str()
+	} else {
+		err = c.strictStr()
+	}
+	if err != nil {
 		return 0, 0, err
 	}
 	return from, c.i - 1, nil
@@ -98,7 +111,7 @@ func (c *cursor) value() error {
 // str passes a string. A quote closes it unless an odd number of backslashes
 // stands before; each run of them is counted once, so this stays linear.
 func (c *cursor) str() error {
-	if c.strict {
+	if c.checks == ofAll {
 		return c.strictStr()
 	}
 	start := c.i + 1

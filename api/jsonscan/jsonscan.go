@@ -4,7 +4,7 @@
 //
 // The structure of the whole document is checked (RFC 8259: brackets, commas,
 // colons, literals, numbers). The inside of strings is not, except by
-// StrictObject: escapes and control characters are left for whoever reads the
+// StrictObject and StrictNames: escapes and control characters are left for whoever reads the
 // text.
 package jsonscan
 

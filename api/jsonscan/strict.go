@@ -12,8 +12,21 @@ import (
 // control characters, no escapes that JSON does not have (RFC 8259, section 7),
 // and UTF-8. Parsers differ in what they make of the rest; what all of them
 // read alike hides nothing.
-func StrictObject(data []byte) Iter {
-	it := Iter{c: cursor{data: data, strict: true}, object: true}
+func StrictObject(data []byte) Iter { return openStrictly(data, ofAll) }
+
+// StrictNames does so with the names of members, at every level, and with no other
+// string as long as data has no control characters at all, as that of SDKs has
+// none. A broken escape or broken UTF-8 inside of a value moves no member, and
+// whoever reads the value finds it: this takes a third of the time.
+func StrictNames(data []byte) Iter {
+	if hasControl(data) {
+		return openStrictly(data, ofAll)
+	}
+	return openStrictly(data, ofNames)
+}
+
+func openStrictly(data []byte, which checks) Iter {
+	it := Iter{c: cursor{data: data, checks: which}, object: true}
 	it.open('{', ErrNotObject)
 	return it
 }
@@ -216,6 +229,12 @@ func plain(text []byte) bool {
 func hasControl(text []byte) bool {
 	var less uint64
 	i := 0
+	for ; i <= len(text)-32; i += 32 {
+		p := (*[32]byte)(text[i:])
+		a, b := binary.LittleEndian.Uint64(p[:]), binary.LittleEndian.Uint64(p[8:])
+		c, d := binary.LittleEndian.Uint64(p[16:]), binary.LittleEndian.Uint64(p[24:])
+		less |= (a-ones*' ')&^a | (b-ones*' ')&^b | (c-ones*' ')&^c | (d-ones*' ')&^d
+	}
 	for ; i <= len(text)-8; i += 8 {
 		x := binary.LittleEndian.Uint64(text[i:])
 		less |= (x - ones*' ') &^ x

@@ -59,6 +59,35 @@ func TestStrictObject(t *testing.T) {
 	f(`{"a":1}{}`, "more after the end")
 }
 
+// Of values only control characters count, and where there are any all the rest.
+func TestStrictNames(t *testing.T) {
+	f := func(doc, want string) {
+		t.Helper()
+		it := jsonscan.StrictNames([]byte(doc))
+		for it.Next() {
+		}
+		if want == "" {
+			require.NoError(t, it.Err)
+			return
+		}
+		require.ErrorContains(t, it.Err, want)
+	}
+	f(`{"a":"\x"}`, "")
+	f(`{"a":"\u00"}`, "")
+	f("{\"a\":\"\xff\"}", "")
+	f("{\n\"a\":\"\xff\"}", "a string that is not valid UTF-8")
+	f("{\"a\":\"x\ny\"}", "byte 7: a control character in a string")
+	f(`{"mod\el":1}`, "byte 5: a broken escape in a string")
+	f(`{"a":[{"mod\el":1}]}`, "a broken escape in a string")
+	f("{\"\xff\":1}", "a string that is not valid UTF-8")
+	f(`{"a":"x`, "it ends too early")
+	f(`{"a":"x\`, "it ends too early")
+	f(`{"a":1}{}`, "more after the end")
+	for n := range 70 {
+		f(`{"a":"`+strings.Repeat("x", n)+"\x1f"+strings.Repeat("é", 20)+`"}`, "a control character in a string")
+	}
+}
+
 // What is looked for is found wherever it stands among the bytes that are
 // looked at together.
 func TestStrictObjectAtEveryOffset(t *testing.T) {
