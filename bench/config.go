@@ -9,16 +9,19 @@ import (
 // The Caddyfiles of the subjects. Each gives the provider the same credential.
 
 const globalOptions = `{
-	admin off
+	admin %s
 	persist_config off
 	auto_https off
 	default_bind 127.0.0.1
 %s}
 `
 
+// noAdmin is the address of an admin endpoint that there is not.
+const noAdmin = "off"
+
 // plainCaddyfile is reverse_proxy and nothing else; log adds Caddy's access log.
-func plainCaddyfile(port int, upstream, log string) string {
-	return fmt.Sprintf(globalOptions, "") + fmt.Sprintf(`http://:%d {
+func plainCaddyfile(port int, admin, upstream, log string) string {
+	return fmt.Sprintf(globalOptions, admin, "") + fmt.Sprintf(`http://:%d {
 	%s
 	reverse_proxy %s {
 		header_up Authorization "Bearer %s"
@@ -29,7 +32,7 @@ func plainCaddyfile(port int, upstream, log string) string {
 
 // plexusCaddyfile is a gateway with all that costs something in use: a key,
 // aliases of two targets, their usage, metrics and the access log.
-func plexusCaddyfile(port int, upstream string, models []string) string {
+func plexusCaddyfile(port int, admin, upstream string, models []string) string {
 	var b strings.Builder
 	b.WriteString("\tplexus {\n")
 	for _, p := range []struct{ name, api string }{{"chat", "chat"}, {"messages", "messages"}} {
@@ -46,7 +49,7 @@ func plexusCaddyfile(port int, upstream string, models []string) string {
 		}
 	}
 	_, _ = fmt.Fprintf(&b, "\t\tkey bench %s\n\t}\n", clientKey)
-	return fmt.Sprintf(globalOptions, b.String()) + fmt.Sprintf(`http://:%d {
+	return fmt.Sprintf(globalOptions, admin, b.String()) + fmt.Sprintf(`http://:%d {
 	log
 	plexus
 }

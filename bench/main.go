@@ -43,8 +43,9 @@ func exit(err error) {
 
 type options struct {
 	sizes
-	works string
-	force bool
+	works    string
+	force    bool
+	profiles string
 }
 
 func parseOptions(args []string, usage io.Writer) (*options, error) {
@@ -56,6 +57,7 @@ func parseOptions(args []string, usage io.Writer) (*options, error) {
 	flags.DurationVar(&o.length, "for", 2*time.Second, "how long a subject works in a round")
 	flags.IntVar(&o.rate, "rate", 1000, "requests a second in the open loop")
 	flags.BoolVar(&o.force, "force", false, "measure although the machine is busy")
+	flags.StringVar(&o.profiles, "profile", "", "a folder for profiles of CPU and allocations of each work's Caddy lanes, of rounds that are not measured")
 	short := flags.Bool("short", false, "little of everything, to see that it works; the figures mean nothing")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -81,7 +83,12 @@ func bench(ctx context.Context, args []string, out, progress io.Writer) error {
 	if err := o.checkLoad(progress); err != nil {
 		return err
 	}
-	l, err := newLab(ctx)
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o750); err != nil {
+			return err
+		}
+	}
+	l, err := newLab(ctx, o.profiles)
 	if err != nil {
 		return err
 	}

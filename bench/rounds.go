@@ -39,7 +39,7 @@ func measure(ctx context.Context, l *lab, w *work, z *sizes, progress io.Writer)
 			samples[at] = append(samples[at], s)
 		}
 	}
-	return samples, nil
+	return samples, profileAll(ctx, l, w, subjects, n, z.length, progress)
 }
 
 // launchAll starts what the work's lanes ask. What it returns stops them again.

@@ -31,8 +31,10 @@ const (
 type subject struct {
 	name string
 	addr string
-	cmd  *exec.Cmd
-	said *os.File // what it has to say
+	// admin is where Caddy's profiles are had, if they are.
+	admin string
+	cmd   *exec.Cmd
+	said  *os.File // what it has to say
 }
 
 // pid is 0 for the provider alone, whose CPU is nobody's concern.
@@ -57,10 +59,12 @@ type lab struct {
 	dir      string
 	caddy    string
 	provider *subject
+	// profiles is the folder for them, if they are wanted.
+	profiles string
 }
 
 // newLab builds Caddy from the checkout and starts the provider.
-func newLab(ctx context.Context) (*lab, error) {
+func newLab(ctx context.Context, profiles string) (*lab, error) {
 	root, err := checkout()
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func newLab(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, caddy: filepath.Join(dir, "caddy")}
+	l := &lab{dir: dir, caddy: filepath.Join(dir, "caddy"), profiles: profiles}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nobadger,nomysql,nopgx", "-ldflags", "-w -s", "-o", l.caddy, "./cmd/caddy") //nolint:gosec // nothing of it comes from outside
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -132,13 +136,34 @@ func (l *lab) launch(ctx context.Context, name string, models []string) (*subjec
 			return nil, err
 		}
 		return l.start(ctx, name, addr, self, roleProxy, addr, l.provider.addr)
-	case plexus:
-		return l.startCaddy(ctx, name, addr, plexusCaddyfile(port, l.provider.addr, models))
-	case logged:
-		return l.startCaddy(ctx, name, addr, plainCaddyfile(port, l.provider.addr, "log"))
-	default:
-		return l.startCaddy(ctx, name, addr, plainCaddyfile(port, l.provider.addr, ""))
 	}
+	admin, err := l.adminAddress()
+	if err != nil {
+		return nil, err
+	}
+	var config string
+	switch name {
+	case plexus:
+		config = plexusCaddyfile(port, admin, l.provider.addr, models)
+	case logged:
+		config = plainCaddyfile(port, admin, l.provider.addr, "log")
+	default:
+		config = plainCaddyfile(port, admin, l.provider.addr, "")
+	}
+	s, err := l.startCaddy(ctx, name, addr, config)
+	if err == nil && admin != noAdmin {
+		s.admin = admin
+	}
+	return s, err
+}
+
+// adminAddress is where a subject tells its profiles: only if they are wanted,
+// so that what is measured without them has nothing on that it needs not.
+func (l *lab) adminAddress() (string, error) {
+	if l.profiles == "" {
+		return noAdmin, nil
+	}
+	return freeAddress()
 }
 
 func (l *lab) startCaddy(ctx context.Context, name, addr, caddyfile string) (*subject, error) {
