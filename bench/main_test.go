@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,6 +31,24 @@ func TestOptions(t *testing.T) {
 	o.works = "smal"
 	_, _, err = o.choose()
 	require.ErrorContains(t, err, `no work "smal"; there are small-16, small-1`)
+}
+
+// workOf finds a work by its name.
+func workOf(t *testing.T, name string) *work {
+	t.Helper()
+	all, err := works(new(allSizes()))
+	require.NoError(t, err)
+	i := slices.IndexFunc(all, func(w *work) bool { return w.name == name })
+	require.GreaterOrEqual(t, i, 0, name)
+	return all[i]
+}
+
+func labels(w *work) []string {
+	var all []string
+	for _, ln := range w.lanes {
+		all = append(all, ln.label)
+	}
+	return all
 }
 
 // What a subject has to know is what its works ask for.

@@ -77,10 +77,10 @@ func TestAProfileThatIsRefusedIsAnError(t *testing.T) {
 func TestAdminOnlyForProfiles(t *testing.T) {
 	admin, err := new(lab).adminAddress()
 	require.NoError(t, err)
-	require.Contains(t, plainCaddyfile(1, admin, "up", ""), "admin off")
+	require.Contains(t, (&site{admin: admin}).caddyfile(), "admin off")
 	admin, err = (&lab{profiles: "x"}).adminAddress()
 	require.NoError(t, err)
-	require.Contains(t, plexusCaddyfile(1, admin, "up", nil), "admin 127.0.0.1:")
+	require.Contains(t, (&site{admin: admin}).caddyfile(), "admin 127.0.0.1:")
 
 	var progress bytes.Buffer
 	require.NoError(t, profileAll(t.Context(), new(lab), &work{}, nil, 1, time.Second, &progress))

@@ -14,11 +14,12 @@ import (
 
 // The subjects, by the names they have in tables.
 const (
-	plexus   = "Plexus"
-	baseline = "reverse_proxy"
-	logged   = "reverse_proxy, log"
-	standard = "httputil"
-	direct   = "provider alone"
+	plexus       = "Plexus"
+	plexusLogged = "Plexus, log"
+	baseline     = "reverse_proxy"
+	logged       = "reverse_proxy, log"
+	standard     = "httputil"
+	direct       = "provider alone"
 )
 
 // The programs that the benchmark runs from its own file, by its first argument.
@@ -141,16 +142,8 @@ func (l *lab) launch(ctx context.Context, name string, models []string) (*subjec
 	if err != nil {
 		return nil, err
 	}
-	var config string
-	switch name {
-	case plexus:
-		config = plexusCaddyfile(port, admin, l.provider.addr, models)
-	case logged:
-		config = plainCaddyfile(port, admin, l.provider.addr, "log")
-	default:
-		config = plainCaddyfile(port, admin, l.provider.addr, "")
-	}
-	s, err := l.startCaddy(ctx, name, addr, config)
+	config := site{caddy: caddies[name], port: port, admin: admin, upstream: l.provider.addr, models: models}
+	s, err := l.startCaddy(ctx, name, addr, config.caddyfile())
 	if err == nil && admin != noAdmin {
 		s.admin = admin
 	}

@@ -52,6 +52,9 @@ func more(w *work, samples [][]*sample, at int) string {
 	if own := samples[at]; own[0].flushes > 0 && w.lanes[at].subject != direct {
 		parts = append(parts, asTime(median(each(own, cpuPerFlush)))+" a flush")
 	}
+	if ratio := besides(w, samples, at); ratio != "" {
+		parts = append(parts, ratio)
+	}
 	for i, f := range samples[at][0].figures {
 		value := median(each(samples[at], func(s *sample) float64 { return s.figures[i].value }))
 		parts = append(parts, f.name+" "+f.as(value))
@@ -71,6 +74,19 @@ func more(w *work, samples [][]*sample, at int) string {
 		parts = append(parts, "over the provider alone p50 "+over(p50)+", p99 "+over(p99))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// besides compares the CPU with that of the lane's counterpart.
+func besides(w *work, samples [][]*sample, at int) string {
+	for i, ln := range w.lanes {
+		if ln.label != w.lanes[at].beside {
+			continue
+		}
+		if ratio := asRatio(spreadOf(ratios(each(samples[at], cpuPerUnit), each(samples[i], cpuPerUnit)))); ratio != "" {
+			return "CPU " + ratio + " to `" + ln.label + "`"
+		}
+	}
+	return ""
 }
 
 func asRatio(s spread) string {

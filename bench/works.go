@@ -9,7 +9,9 @@ import (
 // lane is one line of a work's table: a subject that is asked a question.
 type lane struct {
 	label, subject string
-	q              *question
+	// beside is the label of another lane that this one is compared with too.
+	beside string
+	q      *question
 	// expected is the time that an answer takes, for the correction.
 	expected time.Duration
 }
@@ -69,12 +71,12 @@ func smallSizes() sizes {
 // compares nothing.
 func works(z *sizes) ([]*work, error) {
 	var t table
-	t.add(whole("small-16", "200 B, 16 connections", 200, 16))
-	t.add(whole("small-1", "200 B, 1 connection", 200, 1))
+	t.add(whole("small-16", "200 B, 16 connections", 200, 16, withLogs))
+	t.add(whole("small-1", "200 B, 1 connection", 200, 1, withLogs))
 	t.add(opened(z))
-	t.add(whole("medium", "10 KB, 16 connections", 10<<10, 16))
-	t.add(whole("large", "1 MB, 4 connections", 1<<20, 4))
-	huge, err := whole("huge", "8 MB, two at once", 8<<20, 2)
+	t.add(whole("medium", "10 KB, 16 connections", 10<<10, 16, withLogs))
+	t.add(whole("large", "1 MB, 4 connections", 1<<20, 4, withoutLogs))
+	huge, err := whole("huge", "8 MB, two at once", 8<<20, 2, withoutLogs)
 	if err == nil {
 		huge.rest = z.rest
 	}
@@ -101,11 +103,21 @@ func (t *table) add(w *work, err error) {
 	}
 }
 
+// The subjects of a work, without and with the lines of those that keep an access
+// log.
+var (
+	withoutLogs = []string{plexus, baseline, standard, direct}
+	withLogs    = []string{plexus, plexusLogged, baseline, logged, standard, direct}
+)
+
+// counterparts are what a subject is compared with besides the baseline.
+var counterparts = map[string]string{plexusLogged: logged}
+
 // compared is a work in which all subjects are asked the same.
 func compared(w work, model string, subjects ...string) (*work, error) {
 	q, err := newQuestion(model, &chatFormat, &chatFormat)
 	for i, name := range subjects {
-		w.lanes = append(w.lanes, &lane{label: name, subject: name, q: q})
+		w.lanes = append(w.lanes, &lane{label: name, subject: name, beside: counterparts[name], q: q})
 		if name == baseline {
 			w.base = i
 		}
@@ -113,9 +125,9 @@ func compared(w work, model string, subjects ...string) (*work, error) {
 	return &w, err
 }
 
-func whole(name, title string, size, conns int) (*work, error) {
+func whole(name, title string, size, conns int, subjects []string) (*work, error) {
 	w := work{name: name, title: title, unit: "request", least: 4 * conns, run: wholeRun(conns)}
-	return compared(w, "whole-"+itoa(size), plexus, baseline, logged, standard, direct)
+	return compared(w, "whole-"+itoa(size), subjects...)
 }
 
 type run = func(context.Context, *lab, *subject, *lane, int) (*sample, error)
@@ -137,7 +149,7 @@ func opened(z *sizes) (*work, error) {
 	w.run = func(ctx context.Context, _ *lab, s *subject, ln *lane, _ int) (*sample, error) {
 		return open(ctx, s, ln.q, z.rate, z.length)
 	}
-	return compared(w, "whole-200", plexus, baseline, logged, standard, direct)
+	return compared(w, "whole-200", withLogs...)
 }
 
 func streamRun(clients int) run {
@@ -149,7 +161,7 @@ func streamRun(clients int) run {
 
 func streamed() (*work, error) {
 	w := work{name: "stream", title: "streams without pause, 8 clients", unit: "chunk", least: 8 * 400, run: streamRun(8)}
-	return compared(w, "stream-400-0s", plexus, baseline, logged, standard, direct)
+	return compared(w, "stream-400-0s", withoutLogs...)
 }
 
 // paced are streams at a rate that leaves the machine some rest.
@@ -163,7 +175,7 @@ func paced(clients int, length time.Duration) (*work, error) {
 		name: "paced-" + itoa(clients), title: itoa(clients) + " streams, a chunk every " + gap.String(), unit: "chunk",
 		least: clients * events, fixed: true, run: streamRun(clients),
 	}
-	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), plexus, baseline, standard, direct)
+	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), withoutLogs...)
 }
 
 func idling(z *sizes) (*work, error) {
