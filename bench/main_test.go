@@ -19,6 +19,16 @@ func TestOptions(t *testing.T) {
 	require.True(t, load)
 	require.Equal(t, []string{"small-1"}, names(chosen))
 
+	f := func(patterns string, want ...string) {
+		t.Helper()
+		o.works = patterns
+		chosen, _, err := o.choose()
+		require.NoError(t, err)
+		require.Equal(t, want, names(chosen))
+	}
+	f("small-*", "small-16", "small-1", "small-open")
+	f("medium,small-1*,small-1", "small-16", "small-1", "medium")
+
 	bad := func(reason string, args ...string) {
 		t.Helper()
 		_, err := parseOptions(args, io.Discard)
@@ -31,6 +41,9 @@ func TestOptions(t *testing.T) {
 	o.works = "smal"
 	_, _, err = o.choose()
 	require.ErrorContains(t, err, `no work "smal"; there are small-16, small-1`)
+	o.works = "small-1,tls[*"
+	_, _, err = o.choose()
+	require.ErrorContains(t, err, `no work "tls[*"`)
 }
 
 // workOf finds a work by its name.
