@@ -71,16 +71,15 @@ func smallSizes() sizes {
 // compares nothing.
 func works(z *sizes) ([]*work, error) {
 	var t table
-	t.add(whole("small-16", "200 B, 16 connections", 200, 16, withLogs))
-	t.add(whole("small-1", "200 B, 1 connection", 200, 1, withLogs))
+	t.add(whole("small-16", "200 B answers, 16 connections", "whole-200", 16, withLogs))
+	t.add(whole("small-1", "200 B answers, 1 connection", "whole-200", 1, withLogs))
 	t.add(opened(z))
-	t.add(whole("medium", "10 KB, 16 connections", 10<<10, 16, withLogs))
-	t.add(whole("large", "1 MB, 4 connections", 1<<20, 4, withoutLogs))
-	huge, err := whole("huge", "8 MB, two at once", 8<<20, 2, withoutLogs)
-	if err == nil {
-		huge.rest = z.rest
-	}
-	t.add(huge, err)
+	t.add(whole("medium", "10 KB answers, 16 connections", "whole-10240", 16, withLogs))
+	t.add(whole("large", "1 MB answers, 4 connections", "whole-1048576", 4, withoutLogs))
+	t.add(rested(z)(whole("huge", "8 MB answers, two at once", "whole-8388608", 2, withoutLogs)))
+	t.add(whole("ask-medium", "10 KB questions, 16 connections", "ask-10240", 16, withLogs))
+	t.add(whole("ask-large", "1 MB questions, 4 connections", "ask-1048576", 4, withoutLogs))
+	t.add(rested(z)(whole("ask-huge", "8 MB questions, two at once", "ask-8388608-picture", 2, withoutLogs)))
 	t.add(streamed())
 	for _, clients := range z.paced {
 		t.add(paced(clients, z.pacedLength))
@@ -125,9 +124,19 @@ func compared(w work, model string, subjects ...string) (*work, error) {
 	return &w, err
 }
 
-func whole(name, title string, size, conns int, subjects []string) (*work, error) {
+// rested is a work after which the memory is looked at again.
+func rested(z *sizes) func(*work, error) (*work, error) {
+	return func(w *work, err error) (*work, error) {
+		if err == nil {
+			w.rest = z.rest
+		}
+		return w, err
+	}
+}
+
+func whole(name, title, model string, conns int, subjects []string) (*work, error) {
 	w := work{name: name, title: title, unit: "request", least: 4 * conns, run: wholeRun(conns)}
-	return compared(w, "whole-"+itoa(size), subjects...)
+	return compared(w, model, subjects...)
 }
 
 type run = func(context.Context, *lab, *subject, *lane, int) (*sample, error)
@@ -145,7 +154,7 @@ func wholeRun(conns int) run {
 }
 
 func opened(z *sizes) (*work, error) {
-	w := work{name: "small-open", title: "200 B, " + itoa(z.rate) + " a second, open loop", unit: "request", fixed: true}
+	w := work{name: "small-open", title: "200 B answers, " + itoa(z.rate) + " a second, open loop", unit: "request", fixed: true}
 	w.run = func(ctx context.Context, _ *lab, s *subject, ln *lane, _ int) (*sample, error) {
 		return open(ctx, s, ln.q, z.rate, z.length)
 	}
