@@ -20,7 +20,10 @@ const globalOptions = `{
 const noAdmin = "off"
 
 // caddy is what a subject that is Caddy has on.
-type caddy struct{ gateway, log bool }
+type caddy struct {
+	gateway, log bool
+	version      string // of HTTP, over TLS; if there is none, without
+}
 
 // caddies are those subjects, by the names that they have in tables.
 var caddies = map[string]caddy{
@@ -28,13 +31,19 @@ var caddies = map[string]caddy{
 	plexusLogged: {gateway: true, log: true},
 	baseline:     {},
 	logged:       {log: true},
+
+	plexusHTTP1: {gateway: true, version: http1},
+	plexusHTTP2: {gateway: true, version: http2},
+	baseHTTP1:   {version: http1},
+	baseHTTP2:   {version: http2},
 }
 
 // site is what a Caddyfile is made of.
 type site struct {
 	caddy
 	port            int
-	admin, upstream string
+	admin, upstream string   // the one without, the other with its scheme
+	certificate     string   // of the upstream, if it has one
 	models          []string // that a gateway has
 }
 
@@ -52,17 +61,24 @@ func (s *site) caddyfile() string {
 
 // plain is reverse_proxy, and nothing on that it needs not.
 func (s *site) plain() string {
-	return fmt.Sprintf("\treverse_proxy %s {\n\t\theader_up Authorization \"Bearer %s\"\n\t}\n", s.upstream, credential)
+	return fmt.Sprintf("\treverse_proxy %s {\n\t\theader_up Authorization \"Bearer %s\"\n%s\t}\n", s.upstream, credential, s.transport())
+}
+
+func (s *site) transport() string {
+	if s.version == "" {
+		return ""
+	}
+	return fmt.Sprintf("\t\ttransport http {\n\t\t\tversions %s\n\t\t\ttls_trust_pool file %s\n\t\t}\n", s.version, s.certificate)
 }
 
 // plexus are the options of a gateway with all that costs something in use: a
 // key, aliases of two targets, their usage, and metrics.
 func (s *site) plexus() string {
 	var b strings.Builder
-	b.WriteString("\tplexus {\n")
+	b.WriteString("\tplexus {\n" + s.transport())
 	for _, p := range []struct{ name, api string }{{"chat", "chat"}, {"messages", "messages"}} {
 		for _, n := range []string{"one", "two"} {
-			_, _ = fmt.Fprintf(&b, "\t\tprovider %s-%s {\n\t\t\tbase_url %s http://%s%s/v1\n\t\t\tapi_key %s\n\t\t}\n",
+			_, _ = fmt.Fprintf(&b, "\t\tprovider %s-%s {\n\t\t\tbase_url %s %s%s/v1\n\t\t\tapi_key %s\n\t\t}\n",
 				p.name, n, p.api, s.upstream, gatewayPrefix, credential)
 		}
 		for _, m := range s.models {

@@ -25,7 +25,7 @@ import (
 )
 
 func main() {
-	if args := os.Args[1:]; len(args) > 1 && (args[0] == roleProvider || args[0] == roleProxy) {
+	if args := os.Args[1:]; len(args) == 5 && args[0] == roleProvider || len(args) == 3 && args[0] == roleProxy {
 		exit(serve(args))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -77,3 +77,14 @@ func TestWorks(t *testing.T) {
 		require.Less(t, w.base, len(w.lanes), w.name)
 	}
 }
+
+// Over TLS each subject asks by both versions, and is compared with the same of
+// reverse_proxy, and with what that does of itself.
+func TestWorksOverTLS(t *testing.T) {
+	for _, name := range []string{"tls-small", "tls-stream", "tls-paced-64", "tls-paced-1000"} {
+		w := workOf(t, name)
+		require.Equal(t, []string{plexusHTTP1, plexusHTTP2, baseHTTP1, baseHTTP2}, labels(w), name)
+		require.Equal(t, baseHTTP2, w.lanes[w.base].label, name)
+		require.Equal(t, baseHTTP1, w.lanes[0].beside, name)
+	}
+}

@@ -20,6 +20,11 @@ const (
 	logged       = "reverse_proxy, log"
 	standard     = "httputil"
 	direct       = "provider alone"
+
+	plexusHTTP1 = "Plexus, HTTP/1.1"
+	plexusHTTP2 = "Plexus, HTTP/2"
+	baseHTTP1   = "reverse_proxy, HTTP/1.1"
+	baseHTTP2   = "reverse_proxy, HTTP/2"
 )
 
 // The programs that the benchmark runs from its own file, by its first argument.
@@ -60,6 +65,7 @@ type lab struct {
 	dir      string
 	caddy    string
 	provider *subject
+	secured  *secured
 	// profiles is the folder for them, if they are wanted.
 	profiles string
 }
@@ -81,20 +87,27 @@ func newLab(ctx context.Context, profiles string) (*lab, error) {
 		l.close()
 		return nil, fmt.Errorf("building ./cmd/caddy: %w\n%s", err, out)
 	}
-	addr, err := freeAddress()
-	if err != nil {
-		l.close()
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err == nil {
-		l.provider, err = l.start(ctx, direct, addr, self, roleProvider, addr)
-	}
-	if err != nil {
+	if err := l.startProvider(ctx); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// startProvider waits for the address without TLS, at which it listens last.
+func (l *lab) startProvider(ctx context.Context) error {
+	addr, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if l.secured, err = newSecured(filepath.Join(l.dir, "certificate.pem")); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err == nil {
+		l.provider, err = l.start(ctx, direct, addr, self, roleProvider, addr, l.secured.addrs[http1], l.secured.addrs[http2], l.secured.certificate)
+	}
+	return err
 }
 
 func (l *lab) close() {
@@ -142,12 +155,19 @@ func (l *lab) launch(ctx context.Context, name string, models []string) (*subjec
 	if err != nil {
 		return nil, err
 	}
-	config := site{caddy: caddies[name], port: port, admin: admin, upstream: l.provider.addr, models: models}
-	s, err := l.startCaddy(ctx, name, addr, config.caddyfile())
+	s, err := l.startCaddy(ctx, name, addr, l.site(name, port, admin, models).caddyfile())
 	if err == nil && admin != noAdmin {
 		s.admin = admin
 	}
 	return s, err
+}
+
+func (l *lab) site(name string, port int, admin string, models []string) *site {
+	s := &site{caddy: caddies[name], port: port, admin: admin, upstream: "http://" + l.provider.addr, models: models}
+	if s.version != "" {
+		s.upstream, s.certificate = "https://"+l.secured.addrs[s.version], l.secured.certificate
+	}
+	return s
 }
 
 // adminAddress is where a subject tells its profiles: only if they are wanted,

@@ -80,11 +80,16 @@ func works(z *sizes) ([]*work, error) {
 	t.add(whole("ask-medium", "10 KB questions, 16 connections", "ask-10240", 16, withLogs))
 	t.add(whole("ask-large", "1 MB questions, 4 connections", "ask-1048576", 4, withoutLogs))
 	t.add(rested(z)(whole("ask-huge", "8 MB questions, two at once", "ask-8388608-picture", 2, withoutLogs)))
-	t.add(streamed())
+	t.add(streamed("", "", withoutLogs))
 	for _, clients := range z.paced {
-		t.add(paced(clients, z.pacedLength))
+		t.add(paced("", "", clients, z.pacedLength, withoutLogs))
 	}
 	t.add(idling(z))
+	t.add(whole("tls-small", "TLS, 200 B answers, 16 connections", "whole-200", 16, overTLS))
+	t.add(streamed("tls-", "TLS, ", overTLS))
+	for _, clients := range z.paced {
+		t.add(paced("tls-", "TLS, ", clients, z.pacedLength, overTLS))
+	}
 	t.add(translated("translate", "translated, 1 KB, 16 connections", "whole-1024", wholeRun(16), false))
 	t.add(translated("translate-stream", "translated, streams without pause, 8 clients", "stream-400-0s", streamRun(8), true))
 	return t.works, t.err
@@ -103,21 +108,23 @@ func (t *table) add(w *work, err error) {
 }
 
 // The subjects of a work, without and with the lines of those that keep an access
-// log.
+// log, and where the provider is asked over TLS, by each version of HTTP.
 var (
 	withoutLogs = []string{plexus, baseline, standard, direct}
 	withLogs    = []string{plexus, plexusLogged, baseline, logged, standard, direct}
+	overTLS     = []string{plexusHTTP1, plexusHTTP2, baseHTTP1, baseHTTP2}
 )
 
 // counterparts are what a subject is compared with besides the baseline.
-var counterparts = map[string]string{plexusLogged: logged}
+var counterparts = map[string]string{plexusLogged: logged, plexusHTTP1: baseHTTP1, plexusHTTP2: baseHTTP2}
 
-// compared is a work in which all subjects are asked the same.
+// compared is a work in which all subjects are asked the same. Over TLS the
+// baseline is what reverse_proxy does of itself.
 func compared(w work, model string, subjects ...string) (*work, error) {
 	q, err := newQuestion(model, &chatFormat, &chatFormat)
 	for i, name := range subjects {
 		w.lanes = append(w.lanes, &lane{label: name, subject: name, beside: counterparts[name], q: q})
-		if name == baseline {
+		if name == baseline || name == baseHTTP2 {
 			w.base = i
 		}
 	}
@@ -168,23 +175,23 @@ func streamRun(clients int) run {
 	}
 }
 
-func streamed() (*work, error) {
-	w := work{name: "stream", title: "streams without pause, 8 clients", unit: "chunk", least: 8 * 400, run: streamRun(8)}
-	return compared(w, "stream-400-0s", withoutLogs...)
+func streamed(prefix, title string, subjects []string) (*work, error) {
+	w := work{name: prefix + "stream", title: title + "streams without pause, 8 clients", unit: "chunk", least: 8 * 400, run: streamRun(8)}
+	return compared(w, "stream-400-0s", subjects...)
 }
 
 // paced are streams at a rate that leaves the machine some rest.
-func paced(clients int, length time.Duration) (*work, error) {
+func paced(prefix, title string, clients int, length time.Duration, subjects []string) (*work, error) {
 	gap := 20 * time.Millisecond
 	if clients > 100 {
 		gap = 100 * time.Millisecond
 	}
 	events := int(length / gap)
 	w := work{
-		name: "paced-" + itoa(clients), title: itoa(clients) + " streams, a chunk every " + gap.String(), unit: "chunk",
+		name: prefix + "paced-" + itoa(clients), title: title + itoa(clients) + " streams, a chunk every " + gap.String(), unit: "chunk",
 		least: clients * events, fixed: true, run: streamRun(clients),
 	}
-	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), withoutLogs...)
+	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), subjects...)
 }
 
 func idling(z *sizes) (*work, error) {
