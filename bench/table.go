@@ -32,6 +32,9 @@ func rows(w *work, samples [][]*sample) string {
 		if w.fixed {
 			cells[4], cells[5] = "", "" // the load's, not the subject's
 		}
+		if w.shared {
+			cells[2], cells[3] = "", ""
+		}
 		b.WriteString(row(cells))
 	}
 	return b.String()
@@ -49,7 +52,7 @@ func row(cells []string) string {
 // more is what has no column.
 func more(w *work, samples [][]*sample, at int) string {
 	var parts []string
-	if own := samples[at]; own[0].flushes > 0 && w.lanes[at].subject != direct {
+	if own := samples[at]; own[0].flushes > 0 && !w.shared && w.lanes[at].subject != direct {
 		parts = append(parts, asTime(median(each(own, cpuPerFlush)))+" a flush")
 	}
 	if ratio := besides(w, samples, at); ratio != "" {

@@ -12,6 +12,8 @@ type lane struct {
 	// beside is the label of another lane that this one is compared with too.
 	beside string
 	q      *question
+	// meanwhile is what others ask beside, if they do.
+	meanwhile *question
 	// expected is the time that an answer takes, for the correction.
 	expected time.Duration
 }
@@ -28,6 +30,8 @@ type work struct {
 	// it has as many as take the time that a round should.
 	least int
 	fixed bool
+	// shared says that others take part of the CPU, so that no unit's is known.
+	shared bool
 	// fresh says that every round begins with a new process, because memory that
 	// has been used once is not given back.
 	fresh bool
@@ -41,6 +45,9 @@ func (w *work) models() []string {
 	var all []string
 	for _, ln := range w.lanes {
 		all = append(all, ln.q.script.name)
+		if ln.meanwhile != nil {
+			all = append(all, ln.meanwhile.script.name)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -90,6 +97,9 @@ func works(z *sizes) ([]*work, error) {
 	for _, clients := range z.paced {
 		t.add(paced("tls-", "TLS, ", clients, z.pacedLength, overTLS))
 	}
+	t.add(fair("fair-alone", "alone", z, "", 0))
+	t.add(fair("fair-huge", "beside 8 MB questions, two at once", z, "ask-8388608-picture", 2))
+	t.add(fair("fair-text", "beside 400 KB questions of text, one after the other", z, "ask-409600", 1))
 	t.add(translated("translate", "translated, 1 KB, 16 connections", "whole-1024", wholeRun(16), false))
 	t.add(translated("translate-stream", "translated, streams without pause, 8 clients", "stream-400-0s", streamRun(8), true))
 	return t.works, t.err
