@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -34,7 +33,7 @@ func profileAll(ctx context.Context, l *lab, w *work, subjects map[string]*subje
 		if err := profileOne(ctx, l, w, s, ln, n, length); err != nil {
 			return err
 		}
-		if err := fetch(ctx, s.profileURL("allocs"), l.profileFile(w, ln, "allocs")); err != nil {
+		if err := fetch(ctx, s.profileURL("allocs"), l.profiles, profileFile(w, ln, "allocs")); err != nil {
 			return err
 		}
 	}
@@ -48,10 +47,10 @@ func profileOne(ctx context.Context, l *lab, w *work, s *subject, ln *lane, n in
 	defer cancel()
 	fetched := make(chan error, 1)
 	url := fmt.Sprintf("%s?seconds=%d", s.profileURL("profile"), wholeSeconds(length))
-	go func() { fetched <- fetch(ctx, url, l.profileFile(w, ln, "cpu")) }()
+	go func() { fetched <- fetch(ctx, url, l.profiles, profileFile(w, ln, "cpu")) }()
 	for {
-		if _, err := w.run(ctx, l, s, ln, n); err != nil {
-			return fmt.Errorf("%s, %s, profiled: %w\n%s", w.name, ln.label, err, s.lastWords())
+		if _, err := once(ctx, l, w, s, ln, n); err != nil {
+			return err
 		}
 		select {
 		case err := <-fetched:
@@ -66,8 +65,8 @@ func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time
 
 func (s *subject) profileURL(name string) string { return "http://" + s.admin + "/debug/pprof/" + name }
 
-func (l *lab) profileFile(w *work, ln *lane, kind string) string {
-	return filepath.Join(l.profiles, w.name+"-"+fileName(ln.label)+"."+kind+".pprof")
+func profileFile(w *work, ln *lane, kind string) string {
+	return w.name + "-" + fileName(ln.label) + "." + kind + ".pprof"
 }
 
 // fileName is a label without what a file's name should not have.
@@ -76,8 +75,8 @@ func fileName(label string) string {
 	return strings.Join(words, "-")
 }
 
-// fetch saves what an address has.
-func fetch(ctx context.Context, url, path string) error {
+// fetch saves what an address has, as a file of a folder.
+func fetch(ctx context.Context, url, dir, name string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -94,5 +93,10 @@ func fetch(ctx context.Context, url, path string) error {
 	case res.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s answers %d: %.500s", url, res.StatusCode, data)
 	}
-	return os.WriteFile(path, data, 0o600)
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	return root.WriteFile(name, data, 0o600)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,6 +51,9 @@ func TestProfilesAreTakenWhileTheLaneRuns(t *testing.T) {
 		return &sample{}, nil
 	}
 	subjects := map[string]*subject{plexus: {name: plexus, admin: admin.addr}, direct: {name: direct}}
+	self, err := os.FindProcess(os.Getpid())
+	require.NoError(t, err)
+	subjects[plexus].cmd = &exec.Cmd{Process: self}
 	require.NoError(t, profileAll(t.Context(), l, w, subjects, 1, 1500*time.Millisecond, io.Discard))
 	require.GreaterOrEqual(t, runs, 3)
 
@@ -68,9 +72,9 @@ func TestProfilesAreTakenWhileTheLaneRuns(t *testing.T) {
 
 func TestAProfileThatIsRefusedIsAnError(t *testing.T) {
 	admin := served(t, http.NotFoundHandler())
-	path := filepath.Join(t.TempDir(), "x")
-	require.ErrorContains(t, fetch(t.Context(), "http://"+admin.addr+"/x", path), "answers 404")
-	require.NoFileExists(t, path)
+	dir := t.TempDir()
+	require.ErrorContains(t, fetch(t.Context(), "http://"+admin.addr+"/x", dir, "x"), "answers 404")
+	require.NoFileExists(t, filepath.Join(dir, "x"))
 }
 
 // Without profiles there is no admin endpoint either.

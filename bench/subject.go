@@ -228,12 +228,12 @@ func (s *subject) stop() {
 	_ = s.cmd.Process.Kill() // it may be gone
 	_ = s.cmd.Wait()
 	_ = s.said.Close()
-	_ = os.Remove(s.said.Name()) //nolint:gosec // a file made here, which an access log makes large
+	_ = os.Remove(s.said.Name()) // an access log makes it large
 }
 
 // lastWords are the end of what the process said.
 func (s *subject) lastWords() string {
-	text, _ := os.ReadFile(s.said.Name()) //nolint:gosec // a file made here; it goes into an error already
+	text, _ := os.ReadFile(s.said.Name()) // it goes into an error already
 	return string(text[max(len(text)-2000, 0):])
 }
 

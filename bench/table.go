@@ -82,7 +82,7 @@ func more(w *work, samples [][]*sample, at int) string {
 // besides compares the CPU with that of the lane's counterpart.
 func besides(w *work, samples [][]*sample, at int) string {
 	for i, ln := range w.lanes {
-		if ln.label != w.lanes[at].beside {
+		if ln.label == "" || ln.label != w.lanes[at].beside {
 			continue
 		}
 		if ratio := asRatio(spreadOf(ratios(each(samples[at], cpuPerUnit), each(samples[i], cpuPerUnit)))); ratio != "" {

@@ -72,6 +72,7 @@ func TestRowsOfCounterparts(t *testing.T) {
 	}
 	require.Equal(t, "CPU 0.50 to `reverse_proxy, log`", besides(w, samples, 1))
 	require.Empty(t, besides(w, samples, 0))
+	require.NotContains(t, loadRow(new(allSizes()), samples[0]), " to `", "it is compared with nothing")
 }
 
 // A request that was sent late has waited since it was due.
