@@ -60,6 +60,23 @@ func profileOne(ctx context.Context, l *lab, w *work, s *subject, ln *lane, n in
 	}
 }
 
+// profileReload takes the profiles of what follows until the function that it
+// returns has been called. A start cannot be seen so; a reload does the same.
+func (l *lab) profileReload(ctx context.Context, s *subject, length time.Duration, wanted bool) func() error {
+	if !wanted {
+		return func() error { return nil }
+	}
+	w, ln := &work{name: loadWork}, &lane{label: plexus}
+	fetched := make(chan error, 1)
+	// The endpoint that a reload replaces lives on for ten seconds at most.
+	url := fmt.Sprintf("%s?seconds=%d", s.profileURL("profile"), min(wholeSeconds(length), 9))
+	go func() { fetched <- fetch(ctx, url, l.profiles, profileFile(w, ln, "cpu")) }()
+	pause(ctx, 100*time.Millisecond) // else the reload may be first
+	return func() error {
+		return firstOf(<-fetched, fetch(ctx, s.profileURL("allocs"), l.profiles, profileFile(w, ln, "allocs")))
+	}
+}
+
 // wholeSeconds rounds up.
 func wholeSeconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 

@@ -90,3 +90,16 @@ func TestAdminOnlyForProfiles(t *testing.T) {
 	require.NoError(t, profileAll(t.Context(), new(lab), &work{}, nil, 1, time.Second, &progress))
 	require.Empty(t, progress.String())
 }
+
+func TestAReloadHasProfiles(t *testing.T) {
+	admin := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.String()) }))
+	l := &lab{profiles: t.TempDir()}
+	s := &subject{name: plexus, admin: admin.addr}
+	require.NoError(t, l.profileReload(t.Context(), s, time.Minute, false)())
+	require.NoFileExists(t, filepath.Join(l.profiles, "load-plexus.cpu.pprof"))
+	require.NoError(t, l.profileReload(t.Context(), s, time.Minute, true)())
+	got, err := os.ReadFile(filepath.Join(l.profiles, "load-plexus.cpu.pprof"))
+	require.NoError(t, err)
+	require.Equal(t, "/debug/pprof/profile?seconds=9", string(got), "an endpoint that is replaced lives no longer")
+	require.FileExists(t, filepath.Join(l.profiles, "load-plexus.allocs.pprof"))
+}
