@@ -29,6 +29,10 @@ func newQuestion(model string, client, target *format) (*question, error) {
 		api = "messages"
 	}
 	q := &question{script: s, client: client, target: target, body: body(aliasOf(api, model), s.streams())}
+	if s.asked > 0 {
+		head, tail := s.conversation()
+		q.body = slices.Concat(head, []byte(model), tail)
+	}
 	if !s.streams() {
 		q.answer, q.text = target.whole(&s), []byte(target.text(&s))
 	}

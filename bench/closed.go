@@ -23,7 +23,9 @@ type sample struct {
 	elapsed time.Duration
 	cpu     time.Duration
 	latency *hdrhistogram.Histogram
-	flushes int // in which a stream's events came
+	gaps    *hdrhistogram.Histogram // between a paced stream's events
+	written *hdrhistogram.Histogram // the same, as the provider wrote them
+	flushes int                     // in which a stream's events came
 	memory  memory
 	figures []figure
 }

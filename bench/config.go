@@ -9,35 +9,79 @@ import (
 // The Caddyfiles of the subjects. Each gives the provider the same credential.
 
 const globalOptions = `{
-	admin off
+	admin %s
 	persist_config off
 	auto_https off
 	default_bind 127.0.0.1
 %s}
 `
 
-// plainCaddyfile is reverse_proxy and nothing else; log adds Caddy's access log.
-func plainCaddyfile(port int, upstream, log string) string {
-	return fmt.Sprintf(globalOptions, "") + fmt.Sprintf(`http://:%d {
-	%s
-	reverse_proxy %s {
-		header_up Authorization "Bearer %s"
-	}
-}
-`, port, log, upstream, credential)
+// noAdmin is the address of an admin endpoint that there is not.
+const noAdmin = "off"
+
+// caddy is what a subject that is Caddy has on.
+type caddy struct {
+	gateway, log bool
+	version      string // of HTTP, over TLS; if there is none, without
 }
 
-// plexusCaddyfile is a gateway with all that costs something in use: a key,
-// aliases of two targets, their usage, metrics and the access log.
-func plexusCaddyfile(port int, upstream string, models []string) string {
+// caddies are those subjects, by the names that they have in tables.
+var caddies = map[string]caddy{
+	plexus:       {gateway: true},
+	plexusLogged: {gateway: true, log: true},
+	baseline:     {},
+	logged:       {log: true},
+
+	plexusHTTP1: {gateway: true, version: http1},
+	plexusHTTP2: {gateway: true, version: http2},
+	baseHTTP1:   {version: http1},
+	baseHTTP2:   {version: http2},
+}
+
+// site is what a Caddyfile is made of.
+type site struct {
+	caddy
+	port            int
+	admin, upstream string   // the one without, the other with its scheme
+	certificate     string   // of the upstream, if it has one
+	models          []string // that a gateway has
+}
+
+func (s *site) caddyfile() string {
+	options, handler := "", s.plain()
+	if s.gateway {
+		options, handler = s.plexus(), "\tplexus\n"
+	}
+	log := ""
+	if s.log {
+		log = "\tlog\n"
+	}
+	return fmt.Sprintf(globalOptions, s.admin, options) + fmt.Sprintf("http://:%d {\n%s%s}\n", s.port, log, handler)
+}
+
+// plain is reverse_proxy, and nothing on that it needs not.
+func (s *site) plain() string {
+	return fmt.Sprintf("\treverse_proxy %s {\n\t\theader_up Authorization \"Bearer %s\"\n%s\t}\n", s.upstream, credential, s.transport())
+}
+
+func (s *site) transport() string {
+	if s.version == "" {
+		return ""
+	}
+	return fmt.Sprintf("\t\ttransport http {\n\t\t\tversions %s\n\t\t\ttls_trust_pool file %s\n\t\t}\n", s.version, s.certificate)
+}
+
+// plexus are the options of a gateway with all that costs something in use: a
+// key, aliases of two targets, their usage, and metrics.
+func (s *site) plexus() string {
 	var b strings.Builder
-	b.WriteString("\tplexus {\n")
+	b.WriteString("\tplexus {\n" + s.transport())
 	for _, p := range []struct{ name, api string }{{"chat", "chat"}, {"messages", "messages"}} {
 		for _, n := range []string{"one", "two"} {
-			_, _ = fmt.Fprintf(&b, "\t\tprovider %s-%s {\n\t\t\tbase_url %s http://%s%s/v1\n\t\t\tapi_key %s\n\t\t}\n",
-				p.name, n, p.api, upstream, gatewayPrefix, credential)
+			_, _ = fmt.Fprintf(&b, "\t\tprovider %s-%s {\n\t\t\tbase_url %s %s%s/v1\n\t\t\tapi_key %s\n\t\t}\n",
+				p.name, n, p.api, s.upstream, gatewayPrefix, credential)
 		}
-		for _, m := range models {
+		for _, m := range s.models {
 			_, _ = fmt.Fprintf(&b, "\t\tmodel %s {\n", aliasOf(p.api, m))
 			for _, n := range []string{"one", "two"} {
 				_, _ = fmt.Fprintf(&b, "\t\t\ttarget %s-%s %s%s%s\n", p.name, n, m, targetMark, n)
@@ -46,11 +90,7 @@ func plexusCaddyfile(port int, upstream string, models []string) string {
 		}
 	}
 	_, _ = fmt.Fprintf(&b, "\t\tkey bench %s\n\t}\n", clientKey)
-	return fmt.Sprintf(globalOptions, b.String()) + fmt.Sprintf(`http://:%d {
-	log
-	plexus
-}
-`, port)
+	return b.String()
 }
 
 // aliasOf is what a gateway's client asks for: the model's own name, or, where

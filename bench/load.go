@@ -22,16 +22,23 @@ func (l *lab) loads(ctx context.Context, z *sizes, progress io.Writer) ([]*sampl
 	var out []*sample
 	for round := range z.rounds {
 		_, _ = fmt.Fprintf(progress, "%s: round %d of %d\n", loadWork, round+1, z.rounds)
-		s, err := l.loadOnce(ctx, z.models, z.keys)
+		s, err := l.loadOnce(ctx, z, false)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", loadWork, err)
 		}
 		out = append(out, s)
 	}
+	if l.profiles == "" {
+		return out, nil
+	}
+	_, _ = fmt.Fprintf(progress, "%s: profile of %s\n", loadWork, plexus)
+	if _, err := l.loadOnce(ctx, z, true); err != nil {
+		return nil, fmt.Errorf("%s, profiled: %w", loadWork, err)
+	}
 	return out, nil
 }
 
-func (l *lab) loadOnce(ctx context.Context, models, keys int) (*sample, error) {
+func (l *lab) loadOnce(ctx context.Context, z *sizes, profiled bool) (*sample, error) {
 	addr, err := freeAddress()
 	if err != nil {
 		return nil, err
@@ -45,7 +52,7 @@ func (l *lab) loadOnce(ctx context.Context, models, keys int) (*sample, error) {
 	path := filepath.Join(l.dir, "large.json")
 	var configs [2][]byte
 	for mark := range configs {
-		if configs[mark], err = largeConfig(port, admin, l.provider.addr, models, keys, mark); err != nil {
+		if configs[mark], err = largeConfig(port, admin, l.provider.addr, z.models, z.keys, mark); err != nil {
 			return nil, err
 		}
 	}
@@ -60,19 +67,24 @@ func (l *lab) loadOnce(ctx context.Context, models, keys int) (*sample, error) {
 	defer s.stop()
 	started := time.Since(start)
 	out := &sample{units: 1}
-	if err := askLarge(ctx, s, keys, 0); err != nil {
+	if err := askLarge(ctx, s, z.keys, 0); err != nil {
 		return nil, err
 	}
 	if out.cpu, err = cpuOf(s.pid()); err != nil {
 		return nil, err
 	}
+	s.admin = admin
+	fetched := l.profileReload(ctx, s, z.length, profiled)
 	start = time.Now()
 	if err := post(ctx, "http://"+admin+"/load", "", configs[1]); err != nil {
 		return nil, err
 	}
 	out.add("started in", float64(started), asTime)
 	out.add("reloaded in", float64(time.Since(start)), asTime)
-	if err := askLarge(ctx, s, keys, 1); err != nil {
+	if err := askLarge(ctx, s, z.keys, 1); err != nil {
+		return nil, err
+	}
+	if err := fetched(); err != nil {
 		return nil, err
 	}
 	out.memory, err = memoryOf(s.pid())

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ import (
 )
 
 func main() {
-	if args := os.Args[1:]; len(args) > 1 && (args[0] == roleProvider || args[0] == roleProxy) {
+	if args := os.Args[1:]; len(args) == 5 && args[0] == roleProvider || len(args) == 3 && args[0] == roleProxy {
 		exit(serve(args))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,19 +44,21 @@ func exit(err error) {
 
 type options struct {
 	sizes
-	works string
-	force bool
+	works    string
+	force    bool
+	profiles string
 }
 
 func parseOptions(args []string, usage io.Writer) (*options, error) {
 	o := &options{sizes: allSizes()}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	flags.StringVar(&o.works, "works", "", "the works to do, separated by commas; all of them by default")
+	flags.StringVar(&o.works, "works", "", "the works to do, or patterns of them such as small-*, separated by commas; all of them by default")
 	flags.IntVar(&o.rounds, "rounds", 5, "the rounds of each work")
 	flags.DurationVar(&o.length, "for", 2*time.Second, "how long a subject works in a round")
 	flags.IntVar(&o.rate, "rate", 1000, "requests a second in the open loop")
 	flags.BoolVar(&o.force, "force", false, "measure although the machine is busy")
+	flags.StringVar(&o.profiles, "profile", "", "a folder for profiles of CPU and allocations of each work's Caddy lanes, of rounds that are not measured")
 	short := flags.Bool("short", false, "little of everything, to see that it works; the figures mean nothing")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -81,7 +84,12 @@ func bench(ctx context.Context, args []string, out, progress io.Writer) error {
 	if err := o.checkLoad(progress); err != nil {
 		return err
 	}
-	l, err := newLab(ctx)
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o750); err != nil {
+			return err
+		}
+	}
+	l, err := newLab(ctx, o.profiles)
 	if err != nil {
 		return err
 	}
@@ -104,24 +112,34 @@ func bench(ctx context.Context, args []string, out, progress io.Writer) error {
 	return nil
 }
 
-// choose finds the works that are named.
+// choose finds the works that are named, in the order of the table.
 func (o *options) choose() (chosen []*work, load bool, err error) {
 	all, err := works(&o.sizes)
 	if err != nil || o.works == "" {
 		return all, true, err
 	}
-	for name := range strings.SplitSeq(o.works, ",") {
-		i := slices.IndexFunc(all, func(w *work) bool { return w.name == name })
-		switch {
-		case name == loadWork:
-			load = true
-		case i < 0:
-			return nil, false, fmt.Errorf("there is no work %q; there are %s", name, strings.Join(append(names(all), loadWork), ", "))
-		default:
-			chosen = append(chosen, all[i])
+	known := append(names(all), loadWork)
+	var wanted []string
+	for pattern := range strings.SplitSeq(o.works, ",") {
+		found := matching(known, pattern)
+		if len(found) == 0 {
+			return nil, false, fmt.Errorf("there is no work %q; there are %s", pattern, strings.Join(known, ", "))
+		}
+		wanted = append(wanted, found...)
+	}
+	all = slices.DeleteFunc(all, func(w *work) bool { return !slices.Contains(wanted, w.name) })
+	return all, slices.Contains(wanted, loadWork), nil
+}
+
+// matching are the names that a pattern such as small-* means.
+func matching(names []string, pattern string) []string {
+	var found []string
+	for _, name := range names {
+		if ok, err := path.Match(pattern, name); ok && err == nil {
+			found = append(found, name)
 		}
 	}
-	return chosen, load, nil
+	return found
 }
 
 func names(all []*work) []string {

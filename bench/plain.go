@@ -44,6 +44,8 @@ func serve(args []string) error {
 	var handler http.Handler = new(provider)
 	if args[0] == roleProxy {
 		handler = plainProxy(args[2])
+	} else if err := serveSecured(handler, &secured{map[string]string{http1: args[2], http2: args[3]}, args[4]}); err != nil {
+		return err
 	}
 	server := &http.Server{Addr: args[1], Handler: handler, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(os.Stderr, "", 0)}
 	return server.ListenAndServe()

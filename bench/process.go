@@ -19,7 +19,7 @@ const ticks = 100
 
 // cpuOf is the user and system time that a process has used.
 func cpuOf(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) //nolint:gosec // a number
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, os.ErrNotExist) {
 		out, err := ps(pid, "time")
 		if err != nil {
@@ -80,7 +80,7 @@ func parseClock(text string) (time.Duration, error) {
 type memory struct{ now, peak int64 }
 
 func memoryOf(pid int) (memory, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) //nolint:gosec // a number
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if errors.Is(err, os.ErrNotExist) {
 		out, err := ps(pid, "rss")
 		if err != nil {
@@ -107,7 +107,7 @@ func parseStatus(status []byte, member string) int64 {
 
 // forgetPeak makes the peak that of the time from now on, where that can be.
 func forgetPeak(pid int) {
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) //nolint:gosec // a number; elsewhere the peak stays the process's
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0) // elsewhere the peak stays the process's
 }
 
 func ps(pid int, column string) (string, error) {

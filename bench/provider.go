@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,8 +26,10 @@ const (
 // provider answers at once what the model's name says. It is lighter than
 // plexus_mock, so that less of a small machine goes into it.
 type provider struct {
-	answers sync.Map // of path and model, []byte
-	open    atomic.Int64
+	answers   sync.Map // of path and model, []byte
+	questions sync.Map // of models that say how long theirs are, *asked
+	buffers   sync.Pool
+	open      atomic.Int64
 }
 
 func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -35,7 +37,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, p.open.Load()) // whoever asks is there
 		return
 	}
-	s, body, err := p.read(r)
+	s, usage, err := p.read(r)
 	if err != nil {
 		// No status that a gateway would try again at another target.
 		http.Error(w, "bench: "+err.Error(), http.StatusTeapot)
@@ -43,7 +45,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f := formatOf(r.URL.Path)
 	if s.streams() {
-		p.stream(w, r, f, &s, strings.Contains(body, `"include_usage":true`))
+		p.stream(w, r, f, &s, usage)
 		return
 	}
 	answer, ok := p.answers.Load(f.path + s.name)
@@ -52,24 +54,47 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", fmt.Sprint(len(answer.([]byte))))
-	_, _ = w.Write(answer.([]byte)) // who left sees it itself
+	_, _ = w.Write(answer.([]byte)) //nolint:gosec // no browser reads it, and who left sees it itself
 }
 
-// read checks that the request is what a subject had to make of the client's.
-func (p *provider) read(r *http.Request) (script, string, error) {
-	data, err := io.ReadAll(r.Body)
-	if err != nil {
-		return script{}, "", fmt.Errorf("reading the request: %w", err)
+// read checks that the request is what a subject had to make of the client's, and
+// says whether it asks for a stream's usage. Buffers are used again, so that
+// large requests cost the machine no more than they have to.
+func (p *provider) read(r *http.Request) (s script, usage bool, err error) {
+	buffer, ok := p.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		buffer = new(bytes.Buffer)
 	}
+	defer p.buffers.Put(buffer)
+	buffer.Reset()
+	if r.ContentLength > 0 {
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	if _, err := buffer.ReadFrom(r.Body); err != nil {
+		return s, false, fmt.Errorf("reading the request: %w", err)
+	}
+	s, err = p.check(r, buffer.Bytes())
+	return s, s.streams() && bytes.Contains(buffer.Bytes(), []byte(`"include_usage":true`)), err
+}
+
+func (p *provider) check(r *http.Request, data []byte) (script, error) {
 	if r.Header.Get("Authorization") != "Bearer "+credential && r.Header.Get("X-Api-Key") != credential {
-		return script{}, "", errors.New("the request lacks the provider's credential")
+		return script{}, errors.New("the request lacks the provider's credential")
 	}
-	name, target, marked := strings.Cut(modelIn(data), targetMark)
+	model := modelIn(data)
+	name, target, marked := strings.Cut(model, targetMark)
 	if gateway := strings.HasPrefix(r.URL.Path, gatewayPrefix); gateway != marked || marked && target == "" {
-		return script{}, "", fmt.Errorf("%s is asked for the model %q", r.URL.Path, modelIn(data))
+		return script{}, fmt.Errorf("%s is asked for the model %q", r.URL.Path, model)
 	}
 	s, err := parseScript(name)
-	return s, string(data), err
+	if err != nil || s.asked == 0 {
+		return s, err
+	}
+	question, ok := p.questions.Load(name)
+	if !ok {
+		question, _ = p.questions.LoadOrStore(name, newAsked(&s))
+	}
+	return s, question.(*asked).check(data, model)
 }
 
 // stream sends each event in a flush of its own.

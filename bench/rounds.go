@@ -39,7 +39,7 @@ func measure(ctx context.Context, l *lab, w *work, z *sizes, progress io.Writer)
 			samples[at] = append(samples[at], s)
 		}
 	}
-	return samples, nil
+	return samples, profileAll(ctx, l, w, subjects, n, z.length, progress)
 }
 
 // launchAll starts what the work's lanes ask. What it returns stops them again.
@@ -82,7 +82,7 @@ func relaunch(ctx context.Context, l *lab, w *work, subjects map[string]*subject
 // take as long as a round should.
 func warm(ctx context.Context, l *lab, w *work, subjects map[string]*subject, length time.Duration) (int, error) {
 	if w.fixed {
-		return w.least, nil
+		return w.least, warmShared(ctx, l, w, subjects)
 	}
 	base := w.lanes[w.base]
 	n := w.least
@@ -104,6 +104,20 @@ func warm(ctx context.Context, l *lab, w *work, subjects map[string]*subject, le
 		}
 	}
 	return n, nil
+}
+
+// warmShared runs each lane of a shared work once: what is large is made when it
+// is asked for first, and would make the streams beside it late.
+func warmShared(ctx context.Context, l *lab, w *work, subjects map[string]*subject) error {
+	if !w.shared {
+		return nil
+	}
+	for _, ln := range w.lanes {
+		if _, err := once(ctx, l, w, subjects[ln.subject], ln, w.least); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // once runs one lane, and reads the accounts of its process around it.

@@ -16,14 +16,18 @@ const (
 
 // script is what the provider answers. The name of the model says it, because
 // that is what reaches it through every subject, translated or not:
-// "whole-<bytes>", "stream-<events>-<pause>", and "hold", which is one event and
-// silence until the client leaves.
+// "whole-<bytes>", "stream-<events>-<pause>", "hold", which is one event and
+// silence until the client leaves, and "ask-<bytes>", which answers little to a
+// question of that size; with "-picture" after it, most of that is a picture.
 type script struct {
 	name   string
 	size   int // of a whole answer, in bytes
 	events int // of content
 	pause  time.Duration
 	hold   bool
+
+	asked   int // the size of the question, in bytes, where it matters
+	picture bool
 }
 
 func parseScript(name string) (script, error) {
@@ -39,8 +43,13 @@ func parseScript(name string) (script, error) {
 		if s.events, err = strconv.Atoi(parts[1]); err == nil {
 			s.pause, err = time.ParseDuration(parts[2])
 		}
+	case parts[0] == "ask" && (len(parts) == 2 || len(parts) == 3 && parts[2] == "picture"):
+		s.size, s.picture = shortAnswer, len(parts) == 3
+		if s.asked, err = strconv.Atoi(parts[1]); err == nil && s.asked < leastAsked {
+			err = fmt.Errorf("a question has at least %d bytes", leastAsked)
+		}
 	default:
-		return s, fmt.Errorf("the model %q says neither whole-<bytes>, stream-<events>-<pause> nor hold", name)
+		return s, fmt.Errorf("the model %q says neither whole-<bytes>, stream-<events>-<pause>, ask-<bytes>, ask-<bytes>-picture nor hold", name)
 	}
 	if err != nil {
 		return s, fmt.Errorf("reading the model %q: %w", name, err)
@@ -128,10 +137,14 @@ func body(model string, stream bool) []byte {
 	return fmt.Appendf(nil, `{"model":%q,"max_tokens":100,"stream":%t,"messages":[{"role":"user","content":"Who are you, and what can you do for me today?"}]}`, model, stream)
 }
 
-// modelIn finds the model's name in a request that body made, or what became of
-// it.
+// modelIn finds the model's name in a request that the benchmark made, or what
+// became of it. In a large one it is near the end.
 func modelIn(body []byte) string {
-	_, rest, _ := bytes.Cut(body, []byte(`"model":"`))
-	name, _, _ := bytes.Cut(rest, []byte(`"`))
+	const member = `"model":"`
+	at := bytes.LastIndex(body, []byte(member))
+	if at < 0 {
+		return ""
+	}
+	name, _, _ := bytes.Cut(body[at+len(member):], []byte(`"`))
 	return string(name)
 }

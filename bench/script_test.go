@@ -19,6 +19,8 @@ func TestParseScript(t *testing.T) {
 	f("stream-400-0s", script{events: 400})
 	f("stream-30-100ms", script{events: 30, pause: 100 * time.Millisecond})
 	f("hold", script{events: 1, hold: true})
+	f("ask-10240", script{size: 200, asked: 10240})
+	f("ask-8388608-picture", script{size: 200, asked: 8 << 20, picture: true})
 
 	bad := func(name string) {
 		t.Helper()
@@ -30,6 +32,10 @@ func TestParseScript(t *testing.T) {
 	bad("whole-x")
 	bad("stream-1-fast")
 	bad("stream-1")
+	bad("ask")
+	bad("ask-x")
+	bad("ask-1")
+	bad("ask-2000-song")
 }
 
 func TestAnswersAreAsLongAsAskedFor(t *testing.T) {

@@ -14,19 +14,21 @@ import (
 
 // stream is what a client saw of its streams.
 type stream struct {
-	lag, first     *hdrhistogram.Histogram
-	events, chunks int
+	lag, first    *hdrhistogram.Histogram
+	gaps, written *hdrhistogram.Histogram
+	events        int
+	chunks        int
 }
 
 // streams runs so many clients, each of which reads so many streams, one after
 // the other. A lag is the time from the provider's writing an event to the
 // client's having it.
 func streams(ctx context.Context, s *subject, q *question, clients, each int) (*sample, error) {
-	out := &sample{latency: newHistogram()}
+	out := &sample{latency: newHistogram(), gaps: newHistogram(), written: newHistogram()}
 	start := time.Now()
 	var number atomic.Int64
 	seen, err := gather(ctx, clients, func(ctx context.Context) (*stream, error) {
-		st := &stream{lag: newHistogram(), first: newHistogram()}
+		st := &stream{lag: newHistogram(), first: newHistogram(), gaps: newHistogram(), written: newHistogram()}
 		// Not all in the same moment: nothing in the world is.
 		pause(ctx, q.script.pause*time.Duration(number.Add(1))/time.Duration(clients))
 		return st, readStreams(ctx, s, q, each, st)
@@ -39,6 +41,8 @@ func streams(ctx context.Context, s *subject, q *question, clients, each int) (*
 	for _, st := range seen {
 		out.latency.Merge(st.lag)
 		first.Merge(st.first)
+		out.gaps.Merge(st.gaps)
+		out.written.Merge(st.written)
 		out.units += st.events
 		out.flushes += st.chunks
 	}
@@ -68,7 +72,7 @@ func readStream(ctx context.Context, c *conn, q *question, st *stream) error {
 	if err := c.ask(); err != nil {
 		return err
 	}
-	var failure error
+	seen := sight{st: st, begin: begin, paced: q.script.pause > 0}
 	for ctx.Err() == nil {
 		chunk, err := c.chunk()
 		if err != nil {
@@ -77,25 +81,44 @@ func readStream(ctx context.Context, c *conn, q *question, st *stream) error {
 		if chunk == nil {
 			break
 		}
-		now := time.Now()
-		if q.script.pause > 0 {
-			_ = c.SetDeadline(now.Add(answerTimeout)) // a closed connection says so above
+		seen.now = time.Now()
+		if seen.paced {
+			_ = c.SetDeadline(seen.now.Add(answerTimeout)) // a closed connection says so above
 		}
-		err = r.take(chunk, func(written time.Time) {
-			if r.events == 1 {
-				failure = st.first.RecordValue(int64(now.Sub(begin)))
-			}
-			if failure == nil {
-				failure = st.lag.RecordValue(int64(max(now.Sub(written), 0)))
-			}
-		})
-		if err = firstOf(err, failure); err != nil {
+		if err = firstOf(r.take(chunk, seen.event), seen.err); err != nil {
 			return err
 		}
 	}
 	st.events += r.events
 	st.chunks += r.chunks
 	return firstOf(ctx.Err(), r.end())
+}
+
+// sight is how a client sees the events of one stream come.
+type sight struct {
+	st          *stream
+	paced       bool
+	begin, now  time.Time
+	last        time.Time // when the event before came
+	lastWritten time.Time
+	err         error
+}
+
+func (v *sight) event(written time.Time) {
+	if v.last.IsZero() {
+		v.record(v.st.first, v.now.Sub(v.begin))
+	} else if v.paced {
+		v.record(v.st.gaps, v.now.Sub(v.last))
+		v.record(v.st.written, written.Sub(v.lastWritten))
+	}
+	v.record(v.st.lag, v.now.Sub(written))
+	v.last, v.lastWritten = v.now, written
+}
+
+func (v *sight) record(h *hdrhistogram.Histogram, d time.Duration) {
+	if v.err == nil {
+		v.err = h.RecordValue(int64(max(d, 0)))
+	}
 }
 
 func firstOf(a, b error) error {

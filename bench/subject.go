@@ -14,11 +14,17 @@ import (
 
 // The subjects, by the names they have in tables.
 const (
-	plexus   = "Plexus"
-	baseline = "reverse_proxy"
-	logged   = "reverse_proxy, log"
-	standard = "httputil"
-	direct   = "provider alone"
+	plexus       = "Plexus"
+	plexusLogged = "Plexus, log"
+	baseline     = "reverse_proxy"
+	logged       = "reverse_proxy, log"
+	standard     = "httputil"
+	direct       = "provider alone"
+
+	plexusHTTP1 = "Plexus, HTTP/1.1"
+	plexusHTTP2 = "Plexus, HTTP/2"
+	baseHTTP1   = "reverse_proxy, HTTP/1.1"
+	baseHTTP2   = "reverse_proxy, HTTP/2"
 )
 
 // The programs that the benchmark runs from its own file, by its first argument.
@@ -31,8 +37,10 @@ const (
 type subject struct {
 	name string
 	addr string
-	cmd  *exec.Cmd
-	said *os.File // what it has to say
+	// admin is where Caddy's profiles are had, if they are.
+	admin string
+	cmd   *exec.Cmd
+	said  *os.File // what it has to say
 }
 
 // pid is 0 for the provider alone, whose CPU is nobody's concern.
@@ -57,10 +65,13 @@ type lab struct {
 	dir      string
 	caddy    string
 	provider *subject
+	secured  *secured
+	// profiles is the folder for them, if they are wanted.
+	profiles string
 }
 
 // newLab builds Caddy from the checkout and starts the provider.
-func newLab(ctx context.Context) (*lab, error) {
+func newLab(ctx context.Context, profiles string) (*lab, error) {
 	root, err := checkout()
 	if err != nil {
 		return nil, err
@@ -69,27 +80,34 @@ func newLab(ctx context.Context) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, caddy: filepath.Join(dir, "caddy")}
+	l := &lab{dir: dir, caddy: filepath.Join(dir, "caddy"), profiles: profiles}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "nobadger,nomysql,nopgx", "-ldflags", "-w -s", "-o", l.caddy, "./cmd/caddy") //nolint:gosec // nothing of it comes from outside
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		l.close()
 		return nil, fmt.Errorf("building ./cmd/caddy: %w\n%s", err, out)
 	}
-	addr, err := freeAddress()
-	if err != nil {
-		l.close()
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err == nil {
-		l.provider, err = l.start(ctx, direct, addr, self, roleProvider, addr)
-	}
-	if err != nil {
+	if err := l.startProvider(ctx); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// startProvider waits for the address without TLS, at which it listens last.
+func (l *lab) startProvider(ctx context.Context) error {
+	addr, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	if l.secured, err = newSecured(filepath.Join(l.dir, "certificate.pem")); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err == nil {
+		l.provider, err = l.start(ctx, direct, addr, self, roleProvider, addr, l.secured.addrs[http1], l.secured.addrs[http2], l.secured.certificate)
+	}
+	return err
 }
 
 func (l *lab) close() {
@@ -132,13 +150,33 @@ func (l *lab) launch(ctx context.Context, name string, models []string) (*subjec
 			return nil, err
 		}
 		return l.start(ctx, name, addr, self, roleProxy, addr, l.provider.addr)
-	case plexus:
-		return l.startCaddy(ctx, name, addr, plexusCaddyfile(port, l.provider.addr, models))
-	case logged:
-		return l.startCaddy(ctx, name, addr, plainCaddyfile(port, l.provider.addr, "log"))
-	default:
-		return l.startCaddy(ctx, name, addr, plainCaddyfile(port, l.provider.addr, ""))
 	}
+	admin, err := l.adminAddress()
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.startCaddy(ctx, name, addr, l.site(name, port, admin, models).caddyfile())
+	if err == nil && admin != noAdmin {
+		s.admin = admin
+	}
+	return s, err
+}
+
+func (l *lab) site(name string, port int, admin string, models []string) *site {
+	s := &site{caddy: caddies[name], port: port, admin: admin, upstream: "http://" + l.provider.addr, models: models}
+	if s.version != "" {
+		s.upstream, s.certificate = "https://"+l.secured.addrs[s.version], l.secured.certificate
+	}
+	return s
+}
+
+// adminAddress is where a subject tells its profiles: only if they are wanted,
+// so that what is measured without them has nothing on that it needs not.
+func (l *lab) adminAddress() (string, error) {
+	if l.profiles == "" {
+		return noAdmin, nil
+	}
+	return freeAddress()
 }
 
 func (l *lab) startCaddy(ctx context.Context, name, addr, caddyfile string) (*subject, error) {
@@ -190,12 +228,12 @@ func (s *subject) stop() {
 	_ = s.cmd.Process.Kill() // it may be gone
 	_ = s.cmd.Wait()
 	_ = s.said.Close()
-	_ = os.Remove(s.said.Name()) //nolint:gosec // a file made here, which an access log makes large
+	_ = os.Remove(s.said.Name()) // an access log makes it large
 }
 
 // lastWords are the end of what the process said.
 func (s *subject) lastWords() string {
-	text, _ := os.ReadFile(s.said.Name()) //nolint:gosec // a file made here; it goes into an error already
+	text, _ := os.ReadFile(s.said.Name()) // it goes into an error already
 	return string(text[max(len(text)-2000, 0):])
 }
 

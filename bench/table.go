@@ -32,6 +32,9 @@ func rows(w *work, samples [][]*sample) string {
 		if w.fixed {
 			cells[4], cells[5] = "", "" // the load's, not the subject's
 		}
+		if w.shared {
+			cells[2], cells[3] = "", ""
+		}
 		b.WriteString(row(cells))
 	}
 	return b.String()
@@ -49,8 +52,11 @@ func row(cells []string) string {
 // more is what has no column.
 func more(w *work, samples [][]*sample, at int) string {
 	var parts []string
-	if own := samples[at]; own[0].flushes > 0 && w.lanes[at].subject != direct {
+	if own := samples[at]; own[0].flushes > 0 && !w.shared && w.lanes[at].subject != direct {
 		parts = append(parts, asTime(median(each(own, cpuPerFlush)))+" a flush")
+	}
+	if ratio := besides(w, samples, at); ratio != "" {
+		parts = append(parts, ratio)
 	}
 	for i, f := range samples[at][0].figures {
 		value := median(each(samples[at], func(s *sample) float64 { return s.figures[i].value }))
@@ -71,6 +77,19 @@ func more(w *work, samples [][]*sample, at int) string {
 		parts = append(parts, "over the provider alone p50 "+over(p50)+", p99 "+over(p99))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// besides compares the CPU with that of the lane's counterpart.
+func besides(w *work, samples [][]*sample, at int) string {
+	for i, ln := range w.lanes {
+		if ln.label == "" || ln.label != w.lanes[at].beside {
+			continue
+		}
+		if ratio := asRatio(spreadOf(ratios(each(samples[at], cpuPerUnit), each(samples[i], cpuPerUnit)))); ratio != "" {
+			return "CPU " + ratio + " to `" + ln.label + "`"
+		}
+	}
+	return ""
 }
 
 func asRatio(s spread) string {

@@ -62,6 +62,19 @@ func TestRows(t *testing.T) {
 `, got)
 }
 
+// What keeps an access log is compared with what keeps one too.
+func TestRowsOfCounterparts(t *testing.T) {
+	w := workOf(t, "small-1")
+	require.Equal(t, []string{plexus, plexusLogged, baseline, logged, standard, direct}, labels(w))
+	samples := make([][]*sample, len(w.lanes))
+	for i := range samples {
+		samples[i] = []*sample{sampleOf(time.Duration(i+1)*10*time.Millisecond, time.Millisecond)}
+	}
+	require.Equal(t, "CPU 0.50 to `reverse_proxy, log`", besides(w, samples, 1))
+	require.Empty(t, besides(w, samples, 0))
+	require.NotContains(t, loadRow(new(allSizes()), samples[0]), " to `", "it is compared with nothing")
+}
+
 // A request that was sent late has waited since it was due.
 func TestOpenLoopCountsFromWhenARequestWasDue(t *testing.T) {
 	start := time.Unix(1764000000, 0)

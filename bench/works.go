@@ -9,7 +9,11 @@ import (
 // lane is one line of a work's table: a subject that is asked a question.
 type lane struct {
 	label, subject string
-	q              *question
+	// beside is the label of another lane that this one is compared with too.
+	beside string
+	q      *question
+	// meanwhile is what others ask beside, if they do.
+	meanwhile *question
 	// expected is the time that an answer takes, for the correction.
 	expected time.Duration
 }
@@ -26,6 +30,8 @@ type work struct {
 	// it has as many as take the time that a round should.
 	least int
 	fixed bool
+	// shared says that others take part of the CPU, so that no unit's is known.
+	shared bool
 	// fresh says that every round begins with a new process, because memory that
 	// has been used once is not given back.
 	fresh bool
@@ -39,6 +45,9 @@ func (w *work) models() []string {
 	var all []string
 	for _, ln := range w.lanes {
 		all = append(all, ln.q.script.name)
+		if ln.meanwhile != nil {
+			all = append(all, ln.meanwhile.script.name)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -69,21 +78,28 @@ func smallSizes() sizes {
 // compares nothing.
 func works(z *sizes) ([]*work, error) {
 	var t table
-	t.add(whole("small-16", "200 B, 16 connections", 200, 16))
-	t.add(whole("small-1", "200 B, 1 connection", 200, 1))
+	t.add(whole("small-16", "200 B answers, 16 connections", "whole-200", 16, withLogs))
+	t.add(whole("small-1", "200 B answers, 1 connection", "whole-200", 1, withLogs))
 	t.add(opened(z))
-	t.add(whole("medium", "10 KB, 16 connections", 10<<10, 16))
-	t.add(whole("large", "1 MB, 4 connections", 1<<20, 4))
-	huge, err := whole("huge", "8 MB, two at once", 8<<20, 2)
-	if err == nil {
-		huge.rest = z.rest
-	}
-	t.add(huge, err)
-	t.add(streamed())
+	t.add(whole("medium", "10 KB answers, 16 connections", "whole-10240", 16, withLogs))
+	t.add(whole("large", "1 MB answers, 4 connections", "whole-1048576", 4, withoutLogs))
+	t.add(rested(z)(whole("huge", "8 MB answers, two at once", "whole-8388608", 2, withoutLogs)))
+	t.add(whole("ask-medium", "10 KB questions, 16 connections", "ask-10240", 16, withLogs))
+	t.add(whole("ask-large", "1 MB questions, 4 connections", "ask-1048576", 4, withoutLogs))
+	t.add(rested(z)(whole("ask-huge", "8 MB questions, two at once", "ask-8388608-picture", 2, withoutLogs)))
+	t.add(streamed("", "", withoutLogs))
 	for _, clients := range z.paced {
-		t.add(paced(clients, z.pacedLength))
+		t.add(paced("", "", clients, z.pacedLength, withoutLogs))
 	}
 	t.add(idling(z))
+	t.add(whole("tls-small", "TLS, 200 B answers, 16 connections", "whole-200", 16, overTLS))
+	t.add(streamed("tls-", "TLS, ", overTLS))
+	for _, clients := range z.paced {
+		t.add(paced("tls-", "TLS, ", clients, z.pacedLength, overTLS))
+	}
+	t.add(fair("fair-alone", "alone", z, "", 0))
+	t.add(fair("fair-huge", "beside 8 MB questions, two at once", z, "ask-8388608-picture", 2))
+	t.add(fair("fair-text", "beside 400 KB questions of text, one after the other", z, "ask-409600", 1))
 	t.add(translated("translate", "translated, 1 KB, 16 connections", "whole-1024", wholeRun(16), false))
 	t.add(translated("translate-stream", "translated, streams without pause, 8 clients", "stream-400-0s", streamRun(8), true))
 	return t.works, t.err
@@ -101,21 +117,43 @@ func (t *table) add(w *work, err error) {
 	}
 }
 
-// compared is a work in which all subjects are asked the same.
+// The subjects of a work, without and with the lines of those that keep an access
+// log, and where the provider is asked over TLS, by each version of HTTP.
+var (
+	withoutLogs = []string{plexus, baseline, standard, direct}
+	withLogs    = []string{plexus, plexusLogged, baseline, logged, standard, direct}
+	overTLS     = []string{plexusHTTP1, plexusHTTP2, baseHTTP1, baseHTTP2}
+)
+
+// counterparts are what a subject is compared with besides the baseline.
+var counterparts = map[string]string{plexusLogged: logged, plexusHTTP1: baseHTTP1, plexusHTTP2: baseHTTP2}
+
+// compared is a work in which all subjects are asked the same. Over TLS the
+// baseline is what reverse_proxy does of itself.
 func compared(w work, model string, subjects ...string) (*work, error) {
 	q, err := newQuestion(model, &chatFormat, &chatFormat)
 	for i, name := range subjects {
-		w.lanes = append(w.lanes, &lane{label: name, subject: name, q: q})
-		if name == baseline {
+		w.lanes = append(w.lanes, &lane{label: name, subject: name, beside: counterparts[name], q: q})
+		if name == baseline || name == baseHTTP2 {
 			w.base = i
 		}
 	}
 	return &w, err
 }
 
-func whole(name, title string, size, conns int) (*work, error) {
+// rested is a work after which the memory is looked at again.
+func rested(z *sizes) func(*work, error) (*work, error) {
+	return func(w *work, err error) (*work, error) {
+		if err == nil {
+			w.rest = z.rest
+		}
+		return w, err
+	}
+}
+
+func whole(name, title, model string, conns int, subjects []string) (*work, error) {
 	w := work{name: name, title: title, unit: "request", least: 4 * conns, run: wholeRun(conns)}
-	return compared(w, "whole-"+itoa(size), plexus, baseline, logged, standard, direct)
+	return compared(w, model, subjects...)
 }
 
 type run = func(context.Context, *lab, *subject, *lane, int) (*sample, error)
@@ -133,11 +171,11 @@ func wholeRun(conns int) run {
 }
 
 func opened(z *sizes) (*work, error) {
-	w := work{name: "small-open", title: "200 B, " + itoa(z.rate) + " a second, open loop", unit: "request", fixed: true}
+	w := work{name: "small-open", title: "200 B answers, " + itoa(z.rate) + " a second, open loop", unit: "request", fixed: true}
 	w.run = func(ctx context.Context, _ *lab, s *subject, ln *lane, _ int) (*sample, error) {
 		return open(ctx, s, ln.q, z.rate, z.length)
 	}
-	return compared(w, "whole-200", plexus, baseline, logged, standard, direct)
+	return compared(w, "whole-200", withLogs...)
 }
 
 func streamRun(clients int) run {
@@ -147,23 +185,23 @@ func streamRun(clients int) run {
 	}
 }
 
-func streamed() (*work, error) {
-	w := work{name: "stream", title: "streams without pause, 8 clients", unit: "chunk", least: 8 * 400, run: streamRun(8)}
-	return compared(w, "stream-400-0s", plexus, baseline, logged, standard, direct)
+func streamed(prefix, title string, subjects []string) (*work, error) {
+	w := work{name: prefix + "stream", title: title + "streams without pause, 8 clients", unit: "chunk", least: 8 * 400, run: streamRun(8)}
+	return compared(w, "stream-400-0s", subjects...)
 }
 
 // paced are streams at a rate that leaves the machine some rest.
-func paced(clients int, length time.Duration) (*work, error) {
+func paced(prefix, title string, clients int, length time.Duration, subjects []string) (*work, error) {
 	gap := 20 * time.Millisecond
 	if clients > 100 {
 		gap = 100 * time.Millisecond
 	}
 	events := int(length / gap)
 	w := work{
-		name: "paced-" + itoa(clients), title: itoa(clients) + " streams, a chunk every " + gap.String(), unit: "chunk",
+		name: prefix + "paced-" + itoa(clients), title: title + itoa(clients) + " streams, a chunk every " + gap.String(), unit: "chunk",
 		least: clients * events, fixed: true, run: streamRun(clients),
 	}
-	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), plexus, baseline, standard, direct)
+	return compared(w, "stream-"+itoa(events)+"-"+gap.String(), subjects...)
 }
 
 func idling(z *sizes) (*work, error) {
