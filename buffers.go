@@ -30,7 +30,7 @@ const (
 	// believed is how much memory a size is worth that a client only announces.
 	believed = 1 << 20
 	// keptFor is how long a buffer is kept that nobody wants, at least.
-	keptFor = 2 * time.Second
+	keptFor = 5 * time.Second
 )
 
 // roomy is the next of the capacities that buffers have, four to a doubling, so
@@ -96,10 +96,10 @@ func (b *buffers) tidy() {
 		dropped += n * b.spare[n]
 		b.free[n], b.spare[n] = list[:left], left
 	}
-	if b.held -= dropped; b.held > 0 {
-		b.timer.Reset(keptFor)
-	} else {
+	if b.held -= dropped; b.held == 0 {
 		b.timer = nil
+	} else {
+		b.timer.Reset(keptFor)
 	}
 	b.mu.Unlock()
 	if dropped >= believed {
