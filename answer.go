@@ -292,12 +292,17 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	if x.usage.Known {
 		a.claim.slot.used(x.usage)
 	}
-	metrics.attempt(t, verdict)
+	m := x.meters()
+	if verdict == verdictServed {
+		m.attempt()
+	} else {
+		metrics.attempt(t, verdict)
+	}
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {
 		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
 			zap.Int("attempt", a.number), zap.String("verdict", verdict), zap.Error(cause))
 	}
-	metrics.firstContent.WithLabelValues(t.Provider.Name, t.label, string(x.op.api)).Observe(a.content.Seconds())
+	m.began(a.content)
 	if x.op.verb != verbCount {
 		t.state.observeUsage(x.usage, now)
 	}
@@ -309,7 +314,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 		}
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
-			metrics.outputRate.WithLabelValues(t.Provider.Name, t.label).Observe(rate)
+			m.rate(rate)
 		}
 	case verdictInvalid, verdictTimeout:
 		x.gateway.blame(a.attempt, &failure{reason: a.fault(), verdict: verdict, timeout: verdict == verdictTimeout, late: true})

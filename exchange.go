@@ -140,13 +140,20 @@ func (x *exchange) finish() {
 	metrics.inFlight.Dec()
 	x.measure()
 	if extra, ok := x.r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		for _, field := range x.fields() {
-			extra.Set(field)
-		}
+		extra.Add(zap.Inline(x))
 	}
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "finished"); c != nil {
 		c.Write(x.fields()...)
 	}
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler: what the access log says of
+// the exchange is worked out if and when there is one.
+func (x *exchange) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	for _, field := range x.fields() {
+		field.AddTo(enc)
+	}
+	return nil
 }
 
 // fields are what logs say of the exchange.
@@ -191,8 +198,10 @@ func (x *exchange) fields() []zap.Field {
 	return fields
 }
 
+const classesOfTokens = 5
+
 // tokenClasses names the classes of tokens in logs, placeholders and metrics.
-var tokenClasses = []struct {
+var tokenClasses = [classesOfTokens]struct {
 	name string
 	of   func(*api.Usage) int64
 }{
@@ -271,3 +280,6 @@ func (x *exchange) tokenPlaceholder(name string) (any, bool) {
 	}
 	return nil, false
 }
+
+// Interface guard
+var _ zapcore.ObjectMarshaler = (*exchange)(nil)

@@ -182,7 +182,7 @@ func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error
 	if err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
-	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model, failover: &p.failover}
+	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model, metered: new(metered), failover: &p.failover}
 	if t.lanes, err = g.newLanes(p, model, most); err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}

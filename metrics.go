@@ -170,28 +170,25 @@ func (x *exchange) measure() {
 	if x.op.kind != operationAsk {
 		return
 	}
-	alias, provider, model := x.labels()
-	metrics.requests.WithLabelValues(alias, provider, model, string(x.op.api), x.outcome()).Inc()
 	if x.queued > 0 {
-		metrics.inQueue.WithLabelValues(alias).Observe(x.queued.Seconds())
+		metrics.inQueue.WithLabelValues(x.alias()).Observe(x.queued.Seconds())
 	}
 	if x.target == nil {
+		metrics.requests.WithLabelValues(x.alias(), "", "", string(x.op.api), x.outcome()).Inc()
 		return
 	}
-	metrics.duration.WithLabelValues(alias, provider, model, string(x.op.api)).Observe(x.gateway.now().Sub(x.start).Seconds())
+	m := x.meters()
+	m.request(x.outcome())
+	m.took(x.gateway.now().Sub(x.start))
 	if !x.usage.Known {
 		return
 	}
-	for _, c := range tokenClasses {
-		if n := c.of(&x.usage); n > 0 {
-			metrics.tokens.WithLabelValues(alias, provider, model, c.name).Add(float64(n))
-		}
-	}
+	m.usage(&x.usage)
 	if cost, known := x.cost(); known {
-		metrics.cost.WithLabelValues(alias, provider, model).Add(cost.USD())
+		m.costs(cost)
 		return
 	}
-	metrics.unpriced.WithLabelValues(alias, provider, model).Inc()
+	m.costsUnknown()
 	x.noteUnpriced()
 }
 
@@ -201,14 +198,6 @@ func (x *exchange) alias() string {
 		return unlistedLabel
 	}
 	return x.route.Alias
-}
-
-func (x *exchange) labels() (alias, provider, model string) {
-	alias = x.alias()
-	if x.target != nil {
-		provider, model = x.target.Provider.Name, x.target.label
-	}
-	return alias, provider, model
 }
 
 func (x *exchange) outcome() string {

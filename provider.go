@@ -126,14 +126,15 @@ type Provider struct {
 	catalog   *prices.Catalog // nil where its prices are not wanted
 	surcharge string          // the member of extra_body for which they don't hold
 
-	bounded     *bounded
-	limiter     *limiter
-	failover    Failover      // the above, complete
-	cooldown    Cooldown      // likewise
-	credentials []*Credential // all, and never none
-	unlistedIn  []*lane       // the lanes of models that nobody listed
-	check       HealthCheck   // likewise
-	health      *healthState  // nil where there are no checks
+	bounded        *bounded
+	limiter        *limiter
+	failover       Failover      // the above, complete
+	cooldown       Cooldown      // likewise
+	credentials    []*Credential // all, and never none
+	unlistedIn     []*lane       // the lanes of models that nobody listed
+	unlistedMeters metered
+	check          HealthCheck  // likewise
+	health         *healthState // nil where there are no checks
 }
 
 // endpoint is where and how one API of a provider is reached.

@@ -237,7 +237,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 	if t == nil {
 		// What nobody listed shares one state and one label: clients could
 		// invent names without end.
-		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel, failover: &p.failover}
+		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel, metered: &p.unlistedMeters, failover: &p.failover}
 		_ = t.findPrice() // nothing is declared of it that could be wrong
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil

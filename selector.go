@@ -65,6 +65,7 @@ type Target struct {
 	state    *targetState
 	lanes    []*lane
 	label    string
+	metered  *metered
 	failover *Failover // complete: of the model, the provider, the gateway
 
 	alias   string    // of the model that it stands for; empty for a provider's model

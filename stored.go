@@ -49,7 +49,7 @@ func (x *exchange) serveStored() error {
 	if !ok || p.Disabled || p.endpoints[api.Responses] == nil {
 		return fail(ErrResponseNotFound, "there is no response %s of this key; only responses that were stored through this gateway can be asked for", quoted(x.op.response))
 	}
-	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel}
+	x.target = &Target{Provider: p, state: p.unlisted, label: unlistedLabel, metered: &p.unlistedMeters}
 	x.route = Route{Alias: p.Name + "/" + unlistedLabel, Passthrough: true, Targets: []*Target{x.target}}
 	x.target.failover = &p.failover
 	x.startKeeper(x.gateway.KeepAlive)
