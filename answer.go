@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ type answer struct {
 // API, else by translation. It returns nil once the client has got anything, else
 // why the next target shall be asked.
 func (a *answer) pass() *failure {
-	kind, _, _ := mime.ParseMediaType(a.res.Header.Get("Content-Type"))
+	kind := mediaType(a.res.Header.Get("Content-Type"))
 	switch {
 	case kind == "text/html":
 		return a.fail(failure{reason: "an HTML page instead of an answer", verdict: verdictInvalid})
@@ -105,7 +104,7 @@ func (a *answer) fail(f failure) *failure {
 // gone is the verdict on an answer that broke off before anything of it went to
 // the client.
 func (a *answer) gone(err error) *failure {
-	return a.failed(judgeError(a.ctx, err), err)
+	return a.failed(judgeError(&a.ctx, err), err)
 }
 
 // commit makes the answer the client's. From here on there is no failover.
@@ -223,7 +222,7 @@ func (a *answer) ended(err error) {
 
 // late is the clock that ended the attempt, or nil.
 func (a *attempt) late() *overdue {
-	late, _ := errors.AsType[*overdue](context.Cause(a.ctx))
+	late, _ := errors.AsType[*overdue](context.Cause(&a.ctx))
 	return late
 }
 

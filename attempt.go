@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptrace"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -30,11 +31,29 @@ type attempt struct {
 
 	began  time.Time
 	flight flight
-	ctx    context.Context
+	ctx    ownVars
 	cancel context.CancelCauseFunc
 	clocks clocks
 	sent   *source // the body
-	answer *answer // once it has come
+	answer answer  // once it has come
+}
+
+// ownVars is a context with vars of its own, made when they are asked for. The
+// transport may write into its request's vars, and an attempt that was given up
+// may still be doing so when the next one runs.
+type ownVars struct {
+	context.Context
+	once sync.Once
+	vars map[string]any
+}
+
+// Value implements context.Context.
+func (c *ownVars) Value(key any) any {
+	if key == caddyhttp.VarsCtxKey {
+		c.once.Do(func() { c.vars = map[string]any{} })
+		return c.vars
+	}
+	return c.Context.Value(key)
 }
 
 // newAttempt makes ready to ask a target.
@@ -56,7 +75,7 @@ func (a *attempt) ask(req *http.Request) *failure {
 	res, err := a.target.Provider.transport.RoundTrip(req)
 	a.clocks.connected() // where the transport does not tell
 	if err != nil {
-		f := judgeError(a.ctx, err)
+		f := judgeError(&a.ctx, err)
 		f.dropped = f.reason == reasonBrokenOff
 		return a.failed(f, err)
 	}
@@ -68,7 +87,7 @@ func (a *attempt) ask(req *http.Request) *failure {
 		return a.refused(res)
 	}
 	x := a.x
-	a.answer = &answer{attempt: a, res: res, watcher: x.newWatcher(a.passage)}
+	a.answer = answer{attempt: a, res: res, watcher: x.newWatcher(a.passage)}
 	if x.op.api == api.Responses && a.passage.op.api == api.Responses && !x.req.unstored {
 		a.answer.ids = &responseIDs{provider: a.target.Provider, credential: a.claim.lane.credential, key: x.key}
 	}
@@ -79,7 +98,7 @@ func (a *attempt) ask(req *http.Request) *failure {
 func (a *attempt) start(first limit) (end func()) {
 	a.began = a.x.gateway.now()
 	a.flight = a.target.state.begin(a.x.req.stream, a.tells(), a.began)
-	a.ctx, a.cancel = context.WithCancelCause(a.x.r.Context())
+	a.ctx.Context, a.cancel = context.WithCancelCause(a.x.r.Context())
 	a.clocks.start(a.failover, first, a.streams(), a.cancel)
 	return func() {
 		a.clocks.stop()
@@ -116,9 +135,6 @@ func (a *attempt) newRequest() *http.Request {
 	size := passage.body.size()
 	a.sent, passage.body = passage.body.source(a.x.req.loan, p.inPieces), nil
 	reader, _ := a.sent.open() // it is all in memory
-	// The transport may write into the request's vars, and an attempt that
-	// was given up may still be doing so when the next one runs.
-	ctx := context.WithValue(a.ctx, caddyhttp.VarsCtxKey, map[string]any{})
 	req := (&http.Request{
 		Method:        passage.method,
 		URL:           passage.op.url(at, a.target.Model, passage.query),
@@ -130,7 +146,7 @@ func (a *attempt) newRequest() *http.Request {
 		Body:          reader,
 		GetBody:       a.sent.open,
 		ContentLength: size,
-	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	}).WithContext(httptrace.WithClientTrace(&a.ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { a.clocks.dials() },
 		GotConn:      func(httptrace.GotConnInfo) { a.clocks.connected() },
 		WroteRequest: a.sent.wrote,

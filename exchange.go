@@ -22,7 +22,7 @@ type exchange struct {
 	gateway *Gateway
 	w       http.ResponseWriter
 	r       *http.Request
-	rc      *http.ResponseController
+	rc      http.ResponseController
 	op      operation
 	start   time.Time
 
@@ -64,7 +64,7 @@ type exchange struct {
 }
 
 func newExchange(g *Gateway, w http.ResponseWriter, r *http.Request, op operation) *exchange {
-	x := &exchange{gateway: g, w: w, r: r, rc: http.NewResponseController(w), op: op, start: g.now()}
+	x := &exchange{gateway: g, w: w, r: r, rc: *http.NewResponseController(w), op: op, start: g.now()}
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(x.placeholder)
 	}

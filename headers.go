@@ -24,33 +24,31 @@ var forwardedHeaders = []string{
 	"Tracestate",
 }
 
-// returnedHeaders are a provider's headers that the client gets, besides its
-// rate limits. Cookies, the names of our accounts and what servers say of
-// themselves stay here.
-var returnedHeaders = []string{
-	"Content-Type",
-	"Content-Disposition",
-	"Content-Language",
-	"Openai-Model",
-	"Openai-Processing-Ms",
-	"Openai-Version",
-	"Request-Id",
-	"Retry-After",
-	"Retry-After-Ms",
-	"X-Request-Id",
-	"X-Should-Retry",
+// returned tells whether the client gets a provider's header. Cookies, the names
+// of our accounts and what servers say of themselves stay here.
+func returned(name string) bool {
+	switch name {
+	case "Content-Type", "Content-Disposition", "Content-Language",
+		"Openai-Model", "Openai-Processing-Ms", "Openai-Version",
+		"Request-Id", "X-Request-Id", "Retry-After", "Retry-After-Ms", "X-Should-Retry":
+		return true
+	default:
+		return strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, "Anthropic-Ratelimit-")
+	}
 }
 
-// returnedPrefixes are those of the headers about rate limits.
-var returnedPrefixes = []string{"X-Ratelimit-", "Anthropic-Ratelimit-"}
-
-// userAgent is how we introduce ourselves; what the client is called would be a
-// part of its identity.
-const userAgent = "Plexus"
-
-// anthropicVersion is what a client means that does not say which version of
-// Messages it speaks: there has been no other since 2023.
-const anthropicVersion = "2023-06-01"
+// The values of headers that are the same in every request to a provider, which
+// nobody changes: see headerUp.
+var (
+	jsonType = []string{"application/json"}
+	noValue  = []string{}
+	// userAgent is how we introduce ourselves; what the client is called would
+	// be a part of its identity.
+	userAgent = []string{"Plexus"}
+	// anthropicVersion is what a client means that does not say which version of
+	// Messages it speaks: there has been no other since 2023.
+	anthropicVersion = []string{"2023-06-01"}
+)
 
 // tracingHeaders are those that go along even where the request is written anew
 // in another API, whose vendor knows nothing of the client's other headers.
@@ -73,15 +71,15 @@ func (x *exchange) upstreamHeader(at *endpoint, p *passage, c *Credential) http.
 		header["Content-Type"] = []string{mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": x.req.boundary})}
 	case p.method == http.MethodPost:
 		// What has been read as JSON is JSON, whatever curl calls it.
-		header["Content-Type"] = []string{"application/json"}
+		header["Content-Type"] = jsonType
 	}
 	if p.op.api == api.Messages && header["Anthropic-Version"] == nil {
-		header["Anthropic-Version"] = []string{anthropicVersion}
+		header["Anthropic-Version"] = anthropicVersion
 	}
-	header["User-Agent"] = []string{userAgent}
+	header["User-Agent"] = userAgent
 	// Never sent, for it has no value: it allows net/http to repeat a request
 	// on a new connection when an idle one turns out to be closed.
-	header["Idempotency-Key"] = []string{}
+	header["Idempotency-Key"] = noValue
 	c.authenticate(header, at)
 	return header
 }
@@ -102,18 +100,21 @@ func headerUp(ops *headers.HeaderOps, req *http.Request, repl *caddy.Replacer) {
 
 // copyAnswerHeader gives the client what it may see of a provider's header.
 func copyAnswerHeader(to, from http.Header) {
-	for _, name := range returnedHeaders {
-		if values := from[name]; len(values) > 0 {
+	for name, values := range from {
+		if len(values) > 0 && returned(name) {
 			to[name] = values
 		}
 	}
-	for name, values := range from {
-		for _, prefix := range returnedPrefixes {
-			if strings.HasPrefix(name, prefix) {
-				to[name] = values
-			}
-		}
+}
+
+// mediaType is the type in a Content-Type, without its parameters.
+func mediaType(contentType string) string {
+	switch contentType {
+	case "application/json", eventStream: // as nearly all are written
+		return contentType
 	}
+	kind, _, _ := mime.ParseMediaType(contentType) // one that is broken is none
+	return kind
 }
 
 // nameTarget says in the answer's header who answered.
@@ -121,9 +122,10 @@ func (x *exchange) nameTarget(header http.Header) {
 	if x.gateway.HideTarget {
 		return
 	}
-	header["X-Plexus-Provider"] = []string{x.target.Provider.Name}
-	header["X-Plexus-Model"] = []string{x.target.Model}
-	header["X-Plexus-Attempts"] = []string{strconv.Itoa(x.attempts)}
+	values := [...]string{x.target.Provider.Name, x.target.Model, strconv.Itoa(x.attempts)}
+	header["X-Plexus-Provider"] = values[0:1:1]
+	header["X-Plexus-Model"] = values[1:2:2]
+	header["X-Plexus-Attempts"] = values[2:3:3]
 }
 
 func replacerOf(r *http.Request) *caddy.Replacer {

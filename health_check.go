@@ -220,11 +220,11 @@ func (p *Provider) listRequest(ctx context.Context, c *Credential) *http.Request
 	a, at := p.lister()
 	u := *at.base
 	u.Path += "/models"
-	header := http.Header{"User-Agent": {userAgent}, "Accept": {"application/json"}}
+	header := http.Header{"User-Agent": userAgent, "Accept": jsonType}
 	page := url.Values{}
 	switch a {
 	case api.Messages:
-		header.Set("Anthropic-Version", anthropicVersion)
+		header["Anthropic-Version"] = anthropicVersion
 		page.Set("limit", "1")
 	case api.Gemini:
 		page.Set("pageSize", "1")

@@ -114,7 +114,7 @@ func TestHealthCheckAsksForTheList(t *testing.T) {
 	f("base_url embeddings {url}/e/v1", "/e/v1/models", "", "Authorization", "Bearer sk-secret")
 	f("base_url {url}/openai/v1?api-version=preview\n auth api-key", "/openai/v1/models", "api-version=preview", "Api-Key", "sk-secret")
 	f("base_url messages {url}/v1", "/v1/models", "limit=1", "X-Api-Key", "sk-secret")
-	f("base_url messages {url}/v1", "/v1/models", "limit=1", "Anthropic-Version", anthropicVersion)
+	f("base_url messages {url}/v1", "/v1/models", "limit=1", "Anthropic-Version", anthropicVersion[0])
 	f("base_url gemini {url}/v1beta?a=b", "/v1beta/models", "a=b&pageSize=1", "X-Goog-Api-Key", "sk-secret")
 	// Of several the one whose list is sure to be there.
 	f("base_url {url}/v1\n base_url messages {url}/anthropic/v1", "/v1/models", "", "Authorization", "Bearer sk-secret")

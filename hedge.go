@@ -201,7 +201,7 @@ func (x *exchange) outrun(r *runner) {
 // provider had told until then, else by the size of the prompt, which it had got.
 func (x *exchange) outrunCost(a *attempt) (prices.NanoUSD, bool) {
 	var usage api.Usage
-	if a.answer != nil {
+	if a.answer.watcher != nil {
 		usage = a.answer.watcher.Usage()
 	}
 	tariff := x.tariff(a.target, &usage)

@@ -56,7 +56,7 @@ func (x *exchange) startKeeper(interval *caddy.Duration) {
 	ctx, hangUp := context.WithCancel(x.r.Context())
 	x.r = x.r.WithContext(ctx)
 	k := &keeper{
-		w: x.w, rc: x.rc, api: x.op.api, array: x.wantsArray(), interval: time.Duration(*interval), hangUp: hangUp,
+		w: x.w, rc: &x.rc, api: x.op.api, array: x.wantsArray(), interval: time.Duration(*interval), hangUp: hangUp,
 		last: time.Now(),
 	}
 	x.keeper = k
@@ -181,7 +181,7 @@ func (x *exchange) send(b []byte) error {
 	if _, err := x.w.Write(b); err != nil { //nolint:gosec // no page, but what the client asked for
 		return err
 	}
-	return flushed(x.rc)
+	return flushed(&x.rc)
 }
 
 // sendLast sends the end of a stream.
@@ -197,7 +197,7 @@ func (x *exchange) flush() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 	}
-	_ = flushed(x.rc)
+	_ = flushed(&x.rc)
 }
 
 func validateKeepAlive(d *caddy.Duration) error {

@@ -19,7 +19,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 	a.claim.slot.used(api.Usage{}) // it took nothing
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if err != nil && a.ctx.Err() != nil {
-		return a.failed(judgeError(a.ctx, err), err)
+		return a.failed(judgeError(&a.ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
 	if verdict.tooLong && a.movesOn() {

@@ -47,7 +47,11 @@ func (a *answer) relayWhole() *failure {
 		return a.relayBytes(nil)
 	}
 	pool := a.x.gateway.buffers
-	body, err := pool.readAll(io.LimitReader(a.res.Body, limit), a.res.ContentLength)
+	var src io.Reader = a.res.Body
+	if a.res.ContentLength < 0 {
+		src = io.LimitReader(src, limit)
+	}
+	body, err := pool.readAll(src, a.res.ContentLength)
 	defer func() { pool.put(body) }()
 	if err != nil {
 		return a.gone(err)

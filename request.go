@@ -24,8 +24,9 @@ type request struct {
 	read bool
 	// model is the name that the client asks for.
 	model string
-	// names are the places of the model's name in the body.
+	// names are the places of the model's name in the body, nearly always one.
 	names []place
+	room  [1]place
 	// stream says that the client asks for a stream.
 	stream bool
 	// boundary is that of a multipart form; empty where the body is JSON.
@@ -53,7 +54,8 @@ type request struct {
 	// catalog says; empty for none.
 	surcharge string
 	// seen are the members found so far that may stand only once.
-	seen []string
+	seen     []string
+	seenRoom [4]string
 }
 
 // place is a range of bytes in a body, and how a model's name is written there.
@@ -68,13 +70,15 @@ func (x *exchange) readRequest() error {
 		return err
 	}
 	x.req.stream = x.op.streams()
-	kind, params, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
-	if kind == "multipart/form-data" && x.op.form {
-		if err != nil {
-			return fail(ErrInvalidRequest, "the Content-Type cannot be read: %v", err)
+	if x.op.form {
+		kind, params, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+		if kind == "multipart/form-data" {
+			if err != nil {
+				return fail(ErrInvalidRequest, "the Content-Type cannot be read: %v", err)
+			}
+			x.req.boundary = params["boundary"]
+			return x.req.inspectForm()
 		}
-		x.req.boundary = params["boundary"]
-		return x.req.inspectForm()
 	}
 	if err := x.req.inspect(&x.op); err != nil {
 		return err
@@ -95,7 +99,11 @@ func (x *exchange) readBody() error {
 	if x.r.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	body, err := x.gateway.buffers.readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
+	src := x.r.Body
+	if x.r.ContentLength < 0 { // else net/http reads no more than that
+		src = http.MaxBytesReader(x.w, src, limit)
+	}
+	body, err := x.gateway.buffers.readAll(src, x.r.ContentLength)
 	x.req.body, x.req.read, x.req.loan = body, err == nil, x.gateway.buffers.lend(body)
 	tooMuch, limited := errors.AsType[*http.MaxBytesError](err)
 	foreign, refused := errors.AsType[caddyhttp.HandlerError](err)
@@ -220,6 +228,9 @@ func (req *request) once(key string) error {
 	if slices.Contains(req.seen, key) {
 		return fail(ErrInvalidRequest, "the member %q stands twice", key)
 	}
+	if req.seen == nil {
+		req.seen = req.seenRoom[:0]
+	}
 	req.seen = append(req.seen, key)
 	return nil
 }
@@ -240,7 +251,7 @@ func (req *request) setModel(it *jsonscan.Iter) error {
 		return fail(ErrInvalidRequest, "\"model\" holds a control character, or is not valid UTF-8")
 	}
 	req.model = name
-	req.names = append(req.names, place{it.Start, it.End, inQuotes})
+	req.names = append(req.room[:0], place{it.Start, it.End, inQuotes})
 	return nil
 }
 

@@ -44,8 +44,13 @@ func (req *request) rewrite(t *Target, askUsage bool) pieces {
 func asItIs(model string) string { return model }
 
 func inQuotes(model string) string {
-	text, _ := json.Marshal(model) // a string cannot fail to marshal
-	return string(text)
+	for i := range len(model) {
+		if c := model[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			text, _ := json.Marshal(model) // a string cannot fail to marshal
+			return string(text)
+		}
+	}
+	return `"` + model + `"`
 }
 
 // asResource is Gemini's way.
@@ -107,7 +112,9 @@ func insert(body []byte, members []string) splice {
 // apply is a body with its splices, in pieces: what does not change is not
 // copied, and stays the client's.
 func apply(body []byte, splices []splice) pieces {
-	slices.SortStableFunc(splices, func(a, b splice) int { return a.start - b.start })
+	if len(splices) > 1 {
+		slices.SortStableFunc(splices, func(a, b splice) int { return a.start - b.start })
+	}
 	out := make(pieces, 0, 2*len(splices)+1)
 	from := 0
 	for _, s := range splices {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -58,16 +57,16 @@ func (x *exchange) serveStored() error {
 	defer a.start(limit{time.Duration(p.failover.Answer), "no answer"})()
 	res, err := p.transport.RoundTrip(a.newRequest())
 	if err != nil {
-		return a.storedFailed(judgeError(a.ctx, err), err)
+		return a.storedFailed(judgeError(&a.ctx, err), err)
 	}
 	defer res.Body.Close()
 	ids := &responseIDs{provider: p, credential: credential, key: x.key}
-	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == eventStream && res.StatusCode == http.StatusOK {
+	if mediaType(res.Header.Get("Content-Type")) == eventStream && res.StatusCode == http.StatusOK {
 		return a.relayStoredStream(res, ids)
 	}
 	body, err := x.gateway.buffers.readAll(io.LimitReader(res.Body, maxTranslated), res.ContentLength)
 	if err != nil {
-		return a.storedFailed(judgeError(a.ctx, err), err)
+		return a.storedFailed(judgeError(&a.ctx, err), err)
 	}
 	return a.relayStored(res, body, ids, id)
 }

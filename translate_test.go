@@ -206,7 +206,7 @@ func TestTranslatedRequest(t *testing.T) {
 	sent := p.last(t)
 	require.Equal(t, "/v1/messages", sent.path)
 	require.JSONEq(t, `{"model":"m1","max_tokens":7,"system":"Be brief.","messages":[{"role":"user","content":"hi"}],"stop_sequences":["END"]}`, sent.body)
-	require.Equal(t, anthropicVersion, sent.header.Get("Anthropic-Version"))
+	require.Equal(t, anthropicVersion[0], sent.header.Get("Anthropic-Version"))
 	require.Equal(t, "00-1-2-01", sent.header.Get("Traceparent"))
 	for _, name := range []string{"Openai-Beta", "Cookie", "Authorization"} {
 		require.Empty(t, sent.header.Get(name), name)
