@@ -50,6 +50,9 @@ type request struct {
 	// outputLimit is how many tokens the answer may have; 0 where the request
 	// does not say.
 	outputLimit int
+	// marked says that the body has members that may hold what another vendor's
+	// model said.
+	marked bool
 	// surcharge names a member for which a request costs something else than the
 	// catalog says; empty for none.
 	surcharge string
@@ -127,10 +130,14 @@ func tooLarge(limit int64) error {
 	return fail(ErrRequestTooLarge, "the body is larger than %d bytes, the limit of this gateway", limit)
 }
 
+// markedMembers are those that make a request foreign to some target: seals, and
+// calls of functions, which Gemini wants to have signed.
+var markedMembers = append([]string{"functionCall", "function_call"}, api.SealedMembers...)
+
 // inspect finds the model and the stream flag in a JSON body. Texts are for whoever
 // reads them: a relay leaves them as they are.
 func (req *request) inspect(op *operation) error {
-	it := jsonscan.StrictNames(req.body)
+	it := jsonscan.StrictNames(req.body, markedMembers...)
 	for it.Next() {
 		if err := req.member(op, &it); err != nil {
 			return err
@@ -139,6 +146,7 @@ func (req *request) inspect(op *operation) error {
 	if it.Err != nil {
 		return unreadable(it.Err)
 	}
+	req.marked = it.Found()
 	if op.api == api.Gemini {
 		return req.setPathModel(op.model)
 	}

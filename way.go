@@ -151,6 +151,7 @@ func (x *exchange) mayAskUsage(p *Provider) bool {
 func (x *exchange) foreign(t *Target, a api.API) bool {
 	found := false
 	switch {
+	case !x.req.marked:
 	case a == api.Gemini && x.op.verb == verbGenerate:
 		found = gemini.Foreign(t.Model, x.req.body)
 	case a == api.Messages, a == api.Responses && x.op.verb == verbGenerate, a == api.Chat:

@@ -41,6 +41,10 @@ const Unsigned = sealPrefix + ":"
 // travel: https://ai.google.dev/api/caching#Part.
 const sealPrefix64 = "cGxleHVzO"
 
+// SealedMembers are the members in which the codecs of all formats put what is
+// sealed, wherever these stand. A body without any of them needs no HasSeal.
+var SealedMembers = []string{"data", "encrypted_content", "signature", "thoughtSignature", "thought_signature"}
+
 // HasSeal tells whether a body, of whatever format, may hold data that Seal or
 // Unsigned has marked: text of a JSON document that begins with the mark, or
 // where the mark follows a word and a colon. One that has must not be relayed to

@@ -12,6 +12,9 @@ type cursor struct {
 	data   []byte
 	i      int
 	checks checks
+	// wanted are names of members, found that one of them stands somewhere.
+	wanted []string
+	found  bool
 }
 
 func (c *cursor) fail(what string) error {
@@ -70,6 +73,9 @@ func (c *cursor) key() (from, to int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	if len(c.wanted) > 0 && !c.found {
+		c.found = slices.Contains(c.wanted, string(c.data[from:c.i-1]))
+	}
 	return from, c.i - 1, nil
 }
 
@@ -116,12 +122,10 @@ func (c *cursor) str() error {
 	}
 	start := c.i + 1
 	for i := start; ; i++ {
-		n := bytes.IndexByte(c.data[i:], '"')
-		if n < 0 {
-			c.i = len(c.data)
-			return c.fail("")
+		var err error
+		if i, err = c.quote(i); err != nil {
+			return err
 		}
-		i += n
 		backslashes := 0
 		for k := i - 1; k >= start && c.data[k] == '\\'; k-- {
 			backslashes++
@@ -131,6 +135,32 @@ func (c *cursor) str() error {
 			return nil
 		}
 	}
+}
+
+// quote is where the next quote stands. What stands before it is looked through
+// for control characters, in parts, while they are in the processor's cache: a
+// picture of megabytes is to be fetched from memory only once.
+func (c *cursor) quote(i int) (at int, err error) {
+	const part = 8 << 10
+	for i < len(c.data) {
+		text := c.data[i:]
+		if c.checks == ofNames && len(text) > part {
+			text = text[:part]
+		}
+		n := bytes.IndexByte(text, '"')
+		if n >= 0 {
+			text = text[:n]
+		}
+		if c.checks == ofNames && hasControl(text) {
+			c.i = i + bytes.IndexFunc(text, func(r rune) bool { return r < ' ' })
+			return 0, c.fail(badControl)
+		}
+		if i += len(text); n >= 0 {
+			return i, nil
+		}
+	}
+	c.i = len(c.data)
+	return 0, c.fail("")
 }
 
 // container passes an object or an array. It keeps a bit for each open level

@@ -2,6 +2,7 @@ package jsonscan_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -59,7 +60,7 @@ func TestStrictObject(t *testing.T) {
 	f(`{"a":1}{}`, "more after the end")
 }
 
-// Of values only control characters count, and where there are any all the rest.
+// Of values only control characters count.
 func TestStrictNames(t *testing.T) {
 	f := func(doc, want string) {
 		t.Helper()
@@ -75,7 +76,7 @@ func TestStrictNames(t *testing.T) {
 	f(`{"a":"\x"}`, "")
 	f(`{"a":"\u00"}`, "")
 	f("{\"a\":\"\xff\"}", "")
-	f("{\n\"a\":\"\xff\"}", "a string that is not valid UTF-8")
+	f("{\n\"a\":\"\xff\"}", "")
 	f("{\"a\":\"x\ny\"}", "byte 7: a control character in a string")
 	f(`{"mod\el":1}`, "byte 5: a broken escape in a string")
 	f(`{"a":[{"mod\el":1}]}`, "a broken escape in a string")
@@ -84,8 +85,26 @@ func TestStrictNames(t *testing.T) {
 	f(`{"a":"x\`, "it ends too early")
 	f(`{"a":1}{}`, "more after the end")
 	for n := range 70 {
-		f(`{"a":"`+strings.Repeat("x", n)+"\x1f"+strings.Repeat("é", 20)+`"}`, "a control character in a string")
+		f(`{"a":"`+strings.Repeat("x", n)+"\x1f"+strings.Repeat("é", 20)+`"}`, fmt.Sprintf("byte %d: a control character in a string", n+6))
 	}
+	long := strings.Repeat("x", 20_000)
+	f(`{"a":"`+long+`\"`+long+`"}`, "")
+	f(`{"a":"`+long+"\n"+long+`"}`, "byte 20006: a control character in a string")
+	f(`{"a":"`+long, "it ends too early")
+}
+
+func TestFound(t *testing.T) {
+	f := func(doc string, want bool) {
+		t.Helper()
+		it := jsonscan.StrictNames([]byte(doc), "sig", "data")
+		for it.Next() {
+		}
+		require.NoError(t, it.Err)
+		require.Equal(t, want, it.Found())
+	}
+	f(`{"sig":1}`, true)
+	f(`{"a":[{"b":{"data":1}}],"c":2}`, true)
+	f(`{"signs":"sig","b":["data",{"dat":"data"}]}`, false)
 }
 
 // What is looked for is found wherever it stands among the bytes that are
