@@ -133,7 +133,7 @@ func (a *attempt) newRequest() *http.Request {
 	passage, p := a.passage, a.target.Provider
 	at := p.endpoints[passage.op.api]
 	size := passage.body.size()
-	a.sent, passage.body = passage.body.source(a.x.req.loan, p.inPieces), nil
+	a.sent, passage.body = passage.body.source(a.x.req.loan, at.inPieces), nil
 	reader, _ := a.sent.open() // it is all in memory
 	req := (&http.Request{
 		Method:        passage.method,

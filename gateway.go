@@ -11,10 +11,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
 	"go.uber.org/zap"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/direct"
 	"github.com/caddy-plexus/plexus/prices"
 )
 
@@ -150,7 +151,7 @@ func (g *Gateway) checkEntries() error {
 // LoadModule even for the default, because Caddy cleans up only what it loaded.
 func (g *Gateway) loadTransport(ctx caddy.Context) (http.RoundTripper, error) {
 	if g.TransportRaw == nil {
-		g.TransportRaw = caddyconfig.JSONModuleObject(new(reverseproxy.HTTPTransport), "protocol", "http", nil)
+		g.TransportRaw = caddyconfig.JSONModuleObject(new(direct.HTTPTransport), "protocol", "direct", nil)
 	}
 	mod, err := ctx.LoadModule(g, "TransportRaw")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
+	"github.com/caddy-plexus/plexus/direct"
 	"github.com/caddy-plexus/plexus/prices"
 )
 
@@ -122,7 +123,6 @@ type Provider struct {
 	unlisted  *targetState
 	extra     []bodyMember
 	transport http.RoundTripper
-	inPieces  bool            // the transport takes bodies in pieces
 	catalog   *prices.Catalog // nil where its prices are not wanted
 	surcharge string          // the member of extra_body for which they don't hold
 
@@ -142,6 +142,8 @@ type endpoint struct {
 	base   *url.URL
 	header string // the credential's, as net/http spells it
 	bearer bool   // how it is written there
+	// inPieces says that the transport takes bodies in pieces.
+	inPieces bool
 }
 
 // bodyMember is one member of extra_body.
@@ -186,6 +188,11 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 		}
 		if p.transport, err = roundTripper(mod); err != nil {
 			return err
+		}
+	}
+	if d, ok := p.transport.(*direct.HTTPTransport); ok {
+		for _, at := range p.endpoints {
+			at.inPieces = d.Direct(at.base)
 		}
 	}
 	return nil
