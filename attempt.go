@@ -66,7 +66,8 @@ func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt
 // run asks the target. It returns nil once the client has got its answer, good
 // or bad; else why the next target shall be asked.
 func (a *attempt) run() *failure {
-	defer a.start(a.limit())()
+	a.start(a.limit())
+	defer a.end()
 	return a.ask(a.newRequest())
 }
 
@@ -94,17 +95,19 @@ func (a *attempt) ask(req *http.Request) *failure {
 	return a.answer.pass()
 }
 
-// start sets the clocks. What it returns ends the attempt.
-func (a *attempt) start(first limit) (end func()) {
+// start sets the clocks.
+func (a *attempt) start(first limit) {
 	a.began = a.x.gateway.now()
 	a.flight = a.target.state.begin(a.x.req.stream, a.tells(), a.began)
 	a.ctx.Context, a.cancel = context.WithCancelCause(a.x.r.Context())
 	a.clocks.start(a.failover, first, a.streams(), a.cancel)
-	return func() {
-		a.clocks.stop()
-		a.cancel(nil)
-		a.flight.end()
-	}
+}
+
+// end ends the attempt.
+func (a *attempt) end() {
+	a.clocks.stop()
+	a.cancel(nil)
+	a.flight.end()
 }
 
 // streams tells whether the client shall get a stream of what the target streams.
@@ -134,7 +137,10 @@ func (a *attempt) newRequest() *http.Request {
 	at := p.endpoints[passage.op.api]
 	size := passage.body.size()
 	a.sent, passage.body = passage.body.source(a.x.req.loan, at.inPieces), nil
-	reader, _ := a.sent.open() // it is all in memory
+	reader, err := a.sent.open()
+	if err != nil { // of a body that is in memory: there is none
+		reader = http.NoBody
+	}
 	req := (&http.Request{
 		Method:        passage.method,
 		URL:           passage.op.url(at, a.target.Model, passage.query),

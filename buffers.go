@@ -111,7 +111,10 @@ func (b *buffers) tidy() {
 // readAll reads to the end, into one buffer if the announced size is true and as
 // much is believed.
 func (b *buffers) readAll(src io.Reader, announced int64) ([]byte, error) {
-	buf := b.get(int(min(max(announced, 511), mostKept)) + 1)
+	if announced < 0 {
+		announced = 511
+	}
+	buf := b.get(int(min(announced, mostKept)) + 1)
 	for {
 		n, err := src.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]

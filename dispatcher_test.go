@@ -337,7 +337,7 @@ func TestWhatTheProviderReceives(t *testing.T) {
 		"Anthropic-Beta":  {"context-1m"},
 		"Traceparent":     {"00-a-b-01"},
 		"User-Agent":      {"Plexus"},
-		"Accept-Encoding": {"gzip"}, // the transport's own
+		// the transport's own
 		"X-Team":          {"research"},
 		"X-Client":        {"console"},
 	}, got.header)

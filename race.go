@@ -55,7 +55,6 @@ func (a *attempt) win(as shape) (opened bool, err error) {
 type runner struct {
 	*attempt
 	req      *http.Request
-	end      func()
 	ended    chan struct{}
 	failed   *failure
 	panicked any
@@ -67,7 +66,7 @@ type runner struct {
 // and the header of the answer.
 func newRunner(a *attempt) *runner {
 	r := &runner{attempt: a, ended: make(chan struct{})}
-	r.end = a.start(a.limit())
+	a.start(a.limit())
 	r.req = a.newRequest()
 	return r
 }

@@ -61,7 +61,7 @@ func (s *source) open() (io.ReadCloser, error) {
 		reader = new(pieceReader)
 	}
 	s.loan.use()
-	reader.loan, reader.left = s.loan, net.Buffers(slices.Clone(s.pieces))
+	reader.loan, reader.left = s.loan, slices.Clone(net.Buffers(s.pieces))
 	return reader, nil
 }
 

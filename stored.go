@@ -54,7 +54,8 @@ func (x *exchange) serveStored() error {
 	x.startKeeper(x.gateway.KeepAlive)
 	x.keeper.take(inEvents)
 	a := x.newAttempt(x.target, x.storedPassage(id), claim{lane: &lane{credential: credential}})
-	defer a.start(limit{time.Duration(p.failover.Answer), "no answer"})()
+	a.start(limit{time.Duration(p.failover.Answer), "no answer"})
+	defer a.end()
 	res, err := p.transport.RoundTrip(a.newRequest())
 	if err != nil {
 		return a.storedFailed(judgeError(&a.ctx, err), err)
