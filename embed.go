@@ -6,7 +6,6 @@ import (
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/embeddings"
-	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // embeddingRequest is what the client wants embedded. It is decoded for each
@@ -51,9 +50,6 @@ func (a *answer) translateEmbeddings() *failure {
 	body, err := a.x.gateway.buffers.readAll(io.LimitReader(a.res.Body, maxTranslated), a.res.ContentLength)
 	if err != nil {
 		return a.gone(err)
-	}
-	if !jsonscan.Valid(body) {
-		return a.fail(failure{reason: "a broken answer", verdict: verdictInvalid})
 	}
 	if f, bad := judgeAnswer(a.watcher.Answer(body), body); bad {
 		return a.fail(f)

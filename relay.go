@@ -59,9 +59,6 @@ func (a *answer) relayWhole() *failure {
 	if int64(len(body)) == limit {
 		return a.relayBytes(body)
 	}
-	if !jsonscan.Valid(body) && len(body) > 0 {
-		return a.fail(failure{reason: "a broken answer", verdict: verdictInvalid})
-	}
 	if f, bad := judgeAnswer(a.watcher.Answer(body), body); bad {
 		return a.fail(f)
 	}

@@ -185,6 +185,8 @@ func judgeAnswer(signs api.Signs, body []byte) (failure, bool) {
 	switch {
 	case len(bytes.TrimSpace(body)) == 0:
 		return failure{reason: "empty answer", verdict: verdictInvalid}, true
+	case signs.Broken:
+		return failure{reason: "a broken answer", verdict: verdictInvalid}, true
 	case signs.Failed:
 		return failure{reason: "an error inside a 200", verdict: verdictInvalid}, true
 	case !signs.Content:

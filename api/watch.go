@@ -20,6 +20,8 @@ type Signs struct {
 	Closed bool
 	// Failed says that the provider reports an error, under whatever status.
 	Failed bool
+	// Broken says that a whole answer is no JSON.
+	Broken bool
 	// Size is about how many bytes of content there are: text, reasoning,
 	// arguments, without most of the JSON around them.
 	Size int

@@ -24,21 +24,24 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	}
 	var signs api.Signs
 	hasUsage, hasChoice := false, false
-	it := jsonscan.Object(data)
-	for it.Next() {
-		switch string(it.Key) {
+	doc := jsonscan.Walk(data)
+	for doc.Object(); doc.Next(); {
+		switch string(doc.Key) {
 		case "error":
-			signs.Failed = signs.Failed || failed(it.Value())
+			signs.Failed = failed(doc.Value()) || signs.Failed
 		case "usage":
-			hasUsage = !api.Empty(it.Value())
-			w.usage = openai.Usage(it.Value(), w.usage)
+			usage := doc.Value()
+			hasUsage = !api.Empty(usage)
+			w.usage = openai.Usage(usage, w.usage)
 		case "x_groq": // where include_usage was not asked for
-			w.usage = openai.Usage(jsonscan.Member(it.Value(), "usage"), w.usage)
+			w.usage = openai.Usage(jsonscan.Member(doc.Value(), "usage"), w.usage)
 		case "choices":
-			choices := jsonscan.Array(it.Value())
-			for choices.Next() {
+			if !doc.Array() {
+				continue
+			}
+			for doc.Next() {
 				hasChoice = true
-				w.choice(choices.Value(), &signs)
+				w.choice(&doc, &signs)
 			}
 		}
 	}
@@ -52,37 +55,46 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 // choice looks at one choice. Reasoning goes by several names: DeepSeek's
 // reasoning_content, OpenRouter's reasoning and reasoning_details. Mistral and
 // OpenRouter end a choice that broke with the finish_reason "error".
-func (w *Watcher) choice(raw []byte, signs *api.Signs) {
+func (w *Watcher) choice(doc *jsonscan.Walker, signs *api.Signs) {
 	var index []byte
 	ended := false
-	it := jsonscan.Object(raw)
-	for it.Next() {
-		switch string(it.Key) {
-		case "index":
-			index = it.Value()
-		case "error":
-			signs.Failed = signs.Failed || failed(it.Value())
-		case "finish_reason":
-			switch {
-			case string(it.Value()) == `"error"`:
-				signs.Failed = true
-			case !api.Empty(it.Value()):
-				signs.Content, signs.Finished = true, true
-				ended = true
-			}
-		case "usage": // Moonshot's streams
-			w.usage = openai.Usage(it.Value(), w.usage)
-		case "delta":
-			delta := jsonscan.Object(it.Value())
-			for delta.Next() {
-				if string(delta.Key) != "role" && !api.Empty(delta.Value()) {
-					signs.Content = true
-					signs.Size += sizeOf(delta.Key, delta.Value())
+	if doc.Object() {
+		for doc.Next() {
+			switch string(doc.Key) {
+			case "index":
+				index = doc.Value()
+			case "error":
+				signs.Failed = failed(doc.Value()) || signs.Failed
+			case "finish_reason":
+				switch reason := doc.Value(); {
+				case string(reason) == `"error"`:
+					signs.Failed = true
+				case !api.Empty(reason):
+					signs.Content, signs.Finished = true, true
+					ended = true
 				}
+			case "usage": // Moonshot's streams
+				w.usage = openai.Usage(doc.Value(), w.usage)
+			case "delta":
+				delta(doc, signs)
 			}
 		}
 	}
 	w.choices.See(index, ended)
+}
+
+// delta looks at what a choice says.
+func delta(doc *jsonscan.Walker, signs *api.Signs) {
+	if !doc.Object() {
+		return
+	}
+	for doc.Next() {
+		key, value := doc.Key, doc.Value()
+		if string(key) != "role" && !api.Empty(value) {
+			signs.Content = true
+			signs.Size += sizeOf(key, value)
+		}
+	}
 }
 
 // sizeOf is the size of a member of a delta, of calls that of their arguments.
@@ -100,21 +112,24 @@ func sizeOf(key, raw []byte) (size int) {
 // Answer implements api.Watcher.
 func (w *Watcher) Answer(body []byte) api.Signs {
 	var signs api.Signs
-	it := jsonscan.Object(body)
-	for it.Next() {
-		switch string(it.Key) {
+	doc := jsonscan.Walk(body)
+	for doc.Object(); doc.Next(); {
+		switch string(doc.Key) {
 		case "error":
-			signs.Failed = signs.Failed || failed(it.Value())
+			signs.Failed = failed(doc.Value()) || signs.Failed
 		case "usage":
-			w.usage = openai.Usage(it.Value(), w.usage)
+			w.usage = openai.Usage(doc.Value(), w.usage)
 		case "choices":
-			choices := jsonscan.Array(it.Value())
-			for choices.Next() {
-				w.choice(choices.Value(), &signs)
+			if !doc.Array() {
+				continue
+			}
+			for doc.Next() {
+				w.choice(&doc, &signs)
 				signs.Content, signs.Finished = true, true
 			}
 		}
 	}
+	signs.Broken = doc.Err != nil
 	return signs
 }
 

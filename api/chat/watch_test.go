@@ -130,10 +130,11 @@ func TestWholeAnswers(t *testing.T) {
 	f(`{"choices":null,"error":null}`, none)
 	f(`{}`, none)
 	f(`null`, none)
-	f(``, none)
+	f(``, api.Signs{Broken: true})
 	f(`{"error":{"message":"no","type":"server_error"}}`, failed)
 	f(`{"error":"no"}`, failed)
 	f(`{"choices":[{"message":{"content":"Hal"},"finish_reason":"error","error":{"code":502,"message":"gone"}}]}`, api.Signs{Content: true, Finished: true, Failed: true})
+	f(`{"choices":[{"message":{"content":"Hi"}}]`, api.Signs{Content: true, Finished: true, Broken: true})
 }
 
 func TestUsageInDisjointClasses(t *testing.T) {

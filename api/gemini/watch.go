@@ -82,7 +82,7 @@ func (w *Watcher) candidate(raw []byte, signs *api.Signs) {
 // Answer implements api.Watcher.
 func (w *Watcher) Answer(body []byte) api.Signs {
 	signs := w.Event(nil, body)
-	signs.Content = true
+	signs.Content, signs.Broken = true, !jsonscan.Valid(body)
 	return signs
 }
 

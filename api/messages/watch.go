@@ -59,17 +59,18 @@ func says(raw []byte) (size int) {
 // Answer implements api.Watcher.
 func (w *Watcher) Answer(body []byte) api.Signs {
 	var signs api.Signs
-	it := jsonscan.Object(body)
-	for it.Next() {
-		switch string(it.Key) {
+	doc := jsonscan.Walk(body)
+	for doc.Object(); doc.Next(); {
+		switch string(doc.Key) {
 		case "error":
-			signs.Failed = signs.Failed || !api.Empty(it.Value())
+			signs.Failed = !api.Empty(doc.Value()) || signs.Failed
 		case "usage":
-			w.usage = tokens(it.Value(), w.usage)
+			w.usage = tokens(doc.Value(), w.usage)
 		case "content", "input_tokens":
 			signs.Content, signs.Finished = true, true
 		}
 	}
+	signs.Broken = doc.Err != nil
 	return signs
 }
 

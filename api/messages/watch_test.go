@@ -112,8 +112,9 @@ func TestWholeAnswers(t *testing.T) {
 	f(`{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, failed)
 	f(`{"error":"no"}`, failed)
 	f(`{}`, none)
-	f(``, none)
+	f(``, api.Signs{Broken: true})
 	f(`null`, none)
+	f(`{"content":[{"text":"Hi"}`, api.Signs{Content: true, Finished: true, Broken: true})
 }
 
 func TestUsageOfAWholeAnswer(t *testing.T) {

@@ -32,6 +32,9 @@ func (t *tally) add(raw []byte) {
 }
 
 func integer(raw []byte) (int64, bool) {
+	if len(raw) == 0 || raw[0] > '9' { // details, of which an error would be made
+		return 0, false
+	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	return n, err == nil
 }

@@ -79,15 +79,16 @@ func (w *Watcher) completion(raw []byte, signs *api.Signs) {
 // Answer implements api.Watcher.
 func (w *Watcher) Answer(body []byte) api.Signs {
 	signs := api.Signs{Content: true}
-	it := jsonscan.Object(body)
-	for it.Next() {
-		switch string(it.Key) {
+	doc := jsonscan.Walk(body)
+	for doc.Object(); doc.Next(); {
+		switch string(doc.Key) {
 		case "error":
-			signs.Failed = signs.Failed || !api.Empty(it.Value())
+			signs.Failed = !api.Empty(doc.Value()) || signs.Failed
 		case "usage":
-			w.usage = Usage(it.Value(), w.usage)
+			w.usage = Usage(doc.Value(), w.usage)
 		}
 	}
+	signs.Broken = doc.Err != nil
 	return signs
 }
 

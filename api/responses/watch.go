@@ -51,17 +51,18 @@ func works(kind string) bool {
 // valid answer to a request for work in the background.
 func (w *Watcher) Answer(body []byte) api.Signs {
 	var signs api.Signs
-	it := jsonscan.Object(body)
-	for it.Next() {
-		switch string(it.Key) {
+	doc := jsonscan.Walk(body)
+	for doc.Object(); doc.Next(); {
+		switch string(doc.Key) {
 		case "error":
-			signs.Failed = signs.Failed || !api.Empty(it.Value())
+			signs.Failed = !api.Empty(doc.Value()) || signs.Failed
 		case "usage":
-			w.usage = openai.Usage(it.Value(), w.usage)
+			w.usage = openai.Usage(doc.Value(), w.usage)
 		case "output", "status":
 			signs.Content, signs.Finished = true, true
 		}
 	}
+	signs.Broken = doc.Err != nil
 	return signs
 }
 

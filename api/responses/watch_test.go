@@ -93,7 +93,8 @@ func TestWholeAnswers(t *testing.T) {
 	f(`{"error":{"message":"no","type":"server_error"}}`, failed)
 	f(`{"error":"no"}`, failed)
 	f(`{}`, none)
-	f(``, none)
+	f(``, api.Signs{Broken: true})
+	f(`{"status":"completed",}`, api.Signs{Content: true, Finished: true, Broken: true})
 }
 
 func TestUsageInDisjointClasses(t *testing.T) {
