@@ -39,7 +39,7 @@ func (r *Router) addEntry(g *Gateway, rt *route, mt *ModelTarget) error {
 	}
 	// Only its identity counts, for rotations that outlive a reload: what is
 	// learnt is learnt of the providers' models.
-	state, err := g.pooled.state("alias\n" + home + "\n" + mt.String())
+	state, err := g.pooled.state("alias\n"+home+"\n"+mt.String(), nil)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ import (
 // tells nothing, for its client left, gives its place back. Requests that find
 // nothing held against a target read one number, and take no lock.
 type breaker struct {
-	key string // its name in the pool
+	key      string    // its name in the pool
+	standing *standing // of its provider; nil for none
 
 	until atomic.Int64  // when the pause ends, as a stamp; 0 when up
 	probe atomic.Int64  // the end of the pause after which a probe is under way; it is over when until is another
@@ -31,6 +32,42 @@ type breaker struct {
 	late     bool  // it failed after its first content
 	reason   string
 	restored bool // or has been offered what was saved
+	blemish  bool // it counts in the standing
+}
+
+// standing counts the breakers of a provider that hold anything, so that where none
+// does not every target has to be looked at.
+type standing struct{ blemishes atomic.Int64 }
+
+// Destruct implements caddy.Destructor. There is nothing to close.
+func (*standing) Destruct() error { return nil }
+
+// good tells whether nothing is held against anything of the provider.
+func (s *standing) good() bool { return s.blemishes.Load() == 0 }
+
+// noteBlemish keeps the standing right. The breaker is locked, and has changed.
+func (b *breaker) noteBlemish() {
+	blemish := b.until.Load() != 0 || b.fails.Load() != 0
+	if b.standing == nil || blemish == b.blemish {
+		return
+	}
+	if b.blemish = blemish; blemish {
+		b.standing.blemishes.Add(1)
+	} else {
+		b.standing.blemishes.Add(-1)
+	}
+}
+
+// Destruct implements caddy.Destructor. Streams of an old configuration may still
+// report to a state that nobody else uses: it counts no more.
+func (b *breaker) Destruct() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.blemish {
+		b.standing.blemishes.Add(-1)
+	}
+	b.standing, b.blemish = nil, false
+	return nil
 }
 
 // epoch is when the process began. Times are taken from it by the monotonic
@@ -86,6 +123,7 @@ func (b *breaker) pardons(c *Cooldown, now int64) bool {
 func (b *breaker) failed(c *Cooldown, f *failure, began, now int64) (paused bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.noteBlemish()
 	until := b.until.Load()
 	cooling := now < until
 	if cooling && f.retryAfter > 0 {
@@ -121,6 +159,7 @@ func (b *breaker) answered(began int64) (up bool) {
 		return false
 	}
 	b.until.Store(0)
+	b.noteBlemish()
 	return true
 }
 
@@ -143,6 +182,7 @@ func (b *breaker) succeeded(c *Cooldown, began int64) (up bool) {
 	if c.failed(b.fails.Load()) == 0 {
 		b.forget()
 	}
+	b.noteBlemish()
 	return up
 }
 
@@ -166,6 +206,7 @@ func (b *breaker) clear() (up bool) {
 	defer b.mu.Unlock()
 	up = b.until.Swap(0) != 0
 	b.forget()
+	b.noteBlemish()
 	return up
 }
 

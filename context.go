@@ -44,7 +44,7 @@ func (t *Target) findWindow() error {
 // skipsOverflow tells whether the model that was asked for leaves out the
 // targets for which a request is too long.
 func (r *Route) skipsOverflow() bool {
-	return r.route != nil && r.route.model.ContextOverflow == overflowSkip
+	return r.route != nil && r.route.skipsOverflow
 }
 
 // fit leaves out the targets that are too small for the request, by its estimated

@@ -140,8 +140,5 @@ type credentialState struct {
 	breaker
 }
 
-// Destruct implements caddy.Destructor. There is nothing to close.
-func (*credentialState) Destruct() error { return nil }
-
 // Interface guard
 var _ caddy.Destructor = (*credentialState)(nil)

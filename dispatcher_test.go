@@ -331,15 +331,15 @@ func TestWhatTheProviderReceives(t *testing.T) {
 	require.Equal(t, "alt=x", got.query)
 	require.Equal(t, strings.Replace(body, `"model" : "fast"`, `"model" : "big/1"`, 1), got.body)
 	require.Equal(t, http.Header{
-		"Authorization":   {"Bearer sk-upstream"},
-		"Content-Type":    {"application/json"},
-		"Content-Length":  {fmt.Sprint(len(got.body))},
-		"Anthropic-Beta":  {"context-1m"},
-		"Traceparent":     {"00-a-b-01"},
-		"User-Agent":      {"Plexus"},
+		"Authorization":  {"Bearer sk-upstream"},
+		"Content-Type":   {"application/json"},
+		"Content-Length": {fmt.Sprint(len(got.body))},
+		"Anthropic-Beta": {"context-1m"},
+		"Traceparent":    {"00-a-b-01"},
+		"User-Agent":     {"Plexus"},
 		// the transport's own
-		"X-Team":          {"research"},
-		"X-Client":        {"console"},
+		"X-Team":   {"research"},
+		"X-Client": {"console"},
 	}, got.header)
 
 	post(t, url+"/v1/messages?beta=true", body, identity...)

@@ -60,7 +60,8 @@ type exchange struct {
 
 	conversation uint64 // by what a selector told it from others; 0 for nothing
 
-	targets [8]*Target // room for the plan
+	targets   [12]*Target // room for the plan
+	selection Selection   // for its making
 }
 
 func newExchange(g *Gateway, w http.ResponseWriter, r *http.Request, op operation) *exchange {

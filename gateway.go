@@ -179,7 +179,7 @@ func (g *Gateway) Cleanup() error {
 // newTarget is a provider's model with what is known of it. An alias may have a
 // bound of its own for the requests under way there.
 func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error) {
-	state, err := g.pooled.state(p.stateKey(model))
+	state, err := g.pooled.state(p.stateKey(model), p.standing)
 	if err != nil {
 		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
 	}
@@ -219,8 +219,11 @@ func (g *Gateway) newCredentials(p *Provider) (err error) {
 	if p.limiter, err = g.pooled.limiter("limiter\n" + p.place()); err != nil {
 		return err
 	}
+	if p.standing, err = g.pooled.standing("standing\n" + p.place()); err != nil {
+		return err
+	}
 	for _, c := range p.credentials {
-		if c.state, err = g.pooled.credential(c.stateKey(p)); err != nil {
+		if c.state, err = g.pooled.credential(c.stateKey(p), p.standing); err != nil {
 			return err
 		}
 	}
@@ -231,7 +234,7 @@ func (g *Gateway) newCredentials(p *Provider) (err error) {
 func (g *Gateway) newLanes(p *Provider, model string, most int) ([]*lane, error) {
 	ways := make([]*lane, len(p.credentials))
 	for i, c := range p.credentials {
-		state, err := g.pooled.lane(c.stateKey(p) + "\n" + model)
+		state, err := g.pooled.lane(c.stateKey(p)+"\n"+model, p.standing)
 		if err != nil {
 			return nil, err
 		}

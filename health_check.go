@@ -28,9 +28,6 @@ type healthState struct {
 	row int // failed checks since the last that did not; guarded by the breaker's mutex
 }
 
-// Destruct implements caddy.Destructor. There is nothing to close.
-func (*healthState) Destruct() error { return nil }
-
 // missed notes a failed check. It tells whether the targets are left alone from
 // now on. They are until a check says otherwise; the time is only for the case
 // that no more checks come, and for clients, which may ask again when the next
@@ -45,6 +42,7 @@ func (s *healthState) missed(reason string, fails int, now, until int64) (down b
 	}
 	s.failures, s.failedAt, s.told, s.reason = int64(s.row), now, true, "health check: "+reason
 	s.until.Store(until)
+	s.noteBlemish()
 	return up
 }
 
@@ -56,6 +54,7 @@ func (s *healthState) passed() (up bool) {
 	s.row = 0
 	up = s.until.Swap(0) != 0
 	s.forget()
+	s.noteBlemish()
 	return up
 }
 
@@ -85,7 +84,7 @@ func (g *Gateway) provisionHealthCheck(p *Provider) (err error) {
 	if a, _ := p.lister(); a == "" && p.check.Kind == checkModels {
 		return errors.New("health_check: none of its APIs has a list of models; check tcp")
 	}
-	p.health, err = pooledState(&g.pooled, "health\n"+p.place(), func() *healthState { return new(healthState) })
+	p.health, err = pooledState(&g.pooled, "health\n"+p.place(), func() *healthState { return &healthState{breaker: breaker{standing: p.standing}} })
 	return err
 }
 

@@ -24,9 +24,6 @@ type laneState struct {
 	breaker
 }
 
-// Destruct implements caddy.Destructor. There is nothing to close.
-func (*laneState) Destruct() error { return nil }
-
 // breakers are what may keep requests away from a lane: what its credential did
 // at all models, what it did at this one, what the target itself did, and what
 // the provider's health checks found. Where one does not count it is nil.

@@ -166,6 +166,7 @@ func (b *breaker) restore(s *savedBreaker, longest time.Duration, now time.Time)
 	b.failedAt = min(savedStamp(s.FailedAt, now), stamp(now))
 	b.fails.Store(s.Fails)
 	b.until.Store(min(savedStamp(s.Until, now), stamp(now.Add(longest))))
+	b.noteBlemish()
 }
 
 // savedStamp is the stamp of a time that was saved. It is taken from now by the

@@ -128,6 +128,7 @@ type Provider struct {
 
 	bounded        *bounded
 	limiter        *limiter
+	standing       *standing
 	failover       Failover      // the above, complete
 	cooldown       Cooldown      // likewise
 	credentials    []*Credential // all, and never none

@@ -30,7 +30,7 @@ func largeGateway(models, targets, keys int) *Gateway {
 	return g
 }
 
-func provisionLarge(b *testing.B, g *Gateway) {
+func provisionLarge(b testing.TB, g *Gateway) {
 	b.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	b.Cleanup(cancel)

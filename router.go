@@ -27,9 +27,16 @@ type Router struct {
 
 // route is one alias, ready to be asked.
 type route struct {
+	// What every request asks of the model, which has too much else beside it.
+	alias         string
+	apiMatch      bool
+	skipsOverflow bool
+
 	model    *Model
-	targets  []*Target // the enabled ones
-	entries  []entry   // what they are reached by, where models are among it; else nil
+	targets  []*Target   // the enabled ones
+	weights  []float64   // theirs, and
+	visited  []*Provider // their providers, each once
+	entries  []entry     // what they are reached by, where models are among it; else nil
 	selector Selector
 	strategy string
 	rotation *Rotation
@@ -101,7 +108,7 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 		p.models[m.Name] = t
 	}
 	var err error
-	if p.unlisted, err = g.pooled.state(p.stateKey("")); err != nil {
+	if p.unlisted, err = g.pooled.state(p.stateKey(""), p.standing); err != nil {
 		return err
 	}
 	p.unlistedIn, err = g.newLanes(p, "", 0)
@@ -124,7 +131,7 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	if err := errors.Join(m.Hedge.validate(), m.Queue.validate(), validateKeepAlive(m.KeepAlive)); err != nil {
 		return err
 	}
-	rt := &route{model: m, failover: m.Failover.over(g.Failover), room: &waitingRoom{Queue: m.Queue.over(g.Queue)}}
+	rt := &route{alias: m.Alias, apiMatch: m.APIMatch, skipsOverflow: m.ContextOverflow == overflowSkip, model: m, failover: m.Failover.over(g.Failover), room: &waitingRoom{Queue: m.Queue.over(g.Queue)}}
 	for _, name := range m.names() {
 		if other := r.names[name]; other != nil {
 			return duplicateAlias(name, other.model, m)
@@ -193,7 +200,10 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 	if h := rt.model.Hedge; h != nil && h.Quantile > 0 {
 		t.state.keepRecent()
 	}
-	rt.targets = append(rt.targets, t)
+	rt.targets, rt.weights = append(rt.targets, t), append(rt.weights, t.Weight)
+	if !slices.Contains(rt.visited, p) {
+		rt.visited = append(rt.visited, p)
+	}
 	if slices.ContainsFunc(rt.model.Targets, func(mt ModelTarget) bool { return mt.Alias != "" }) {
 		rt.entries = append(rt.entries, entry{target: t})
 	}
@@ -223,7 +233,7 @@ func (r *Router) Resolve(name string) (Route, error) {
 		if len(rt.targets) == 0 {
 			return Route{}, fail(ErrNoEnabledTargets, "every target of the model %s is disabled", quoted(rt.model.Alias))
 		}
-		return Route{Alias: rt.model.Alias, Targets: rt.targets, route: rt}, nil
+		return Route{Alias: rt.alias, Targets: rt.targets, route: rt}, nil
 	}
 	provider, model, found := strings.Cut(name, "/")
 	p := r.providers[provider]
@@ -287,29 +297,57 @@ func (r *Router) notFound(name string, p *Provider, model string) error {
 // and are not cooling down, best first, then those to ask if all of these fail.
 // It tells how many the former are. The slice is the caller's to keep.
 func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Target) (order []*Target, free int, err error) {
-	for _, t := range r.Targets {
-		if t.Provider.distance(op) >= 0 {
-			room = append(room, t)
+	var weights []float64
+	if r.calm(op) {
+		order = append(room, r.Targets...)
+		free, weights = len(order), r.route.weights
+	} else {
+		for _, t := range r.Targets {
+			if t.Provider.distance(op) >= 0 {
+				room = append(room, t)
+			}
 		}
-	}
-	if len(room) == 0 {
-		return nil, 0, r.notSpoken(op.api)
-	}
-	order, free = sortOut(room, now)
-	if len(order) == 0 {
-		return nil, 0, coolingDown(room, now)
+		if len(room) == 0 {
+			return nil, 0, r.notSpoken(op.api)
+		}
+		order, free = sortOut(room, now)
+		if len(order) == 0 {
+			return nil, 0, coolingDown(room, now)
+		}
 	}
 	first := order[:free]
 	if free == 0 {
 		first = order
 	}
-	if r.route != nil && len(first) > 1 {
-		r.route.order(&Selection{
-			Candidates: first, InputTokens: expected.input, OutputTokens: expected.output, Now: now,
-			Stream: r.of != nil && r.of.req.stream, of: r.of,
-		}, op)
+	if r.route == nil || len(first) < 2 {
+		return order, free, nil
 	}
+	var s *Selection
+	if r.of == nil {
+		s = new(Selection)
+	} else {
+		s = &r.of.selection
+		s.Stream, s.of = r.of.req.stream, r.of
+	}
+	s.Candidates, s.InputTokens, s.OutputTokens, s.Now, s.weights = first, expected.input, expected.output, now, weights
+	r.route.order(s, op)
 	return order, free, nil
+}
+
+// calm tells whether any of the route's targets can be asked, and nothing is held
+// against any: then none needs to be looked at. A model of many targets may be one
+// of thousands, whose states are not in the processor's cache.
+func (r *Route) calm(op *operation) bool {
+	rt := r.route
+	if rt == nil || rt.entries != nil || len(r.Targets) != len(rt.targets) {
+		return false
+	}
+	for _, p := range rt.visited {
+		if !p.standing.good() || p.distance(op) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // order puts the candidates in the order in which they are asked.
@@ -329,7 +367,7 @@ func (rt *route) orderTargets(s *Selection, op *operation) {
 	}
 	s.Rotation = rt.rotation
 	rt.selector.Order(s)
-	if rt.model.APIMatch {
+	if rt.apiMatch {
 		preferRelay(s.Candidates, op)
 	}
 }

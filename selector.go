@@ -46,6 +46,17 @@ type Selection struct {
 	Fallback bool
 
 	of *exchange
+	// weights are those of the candidates as they stand when they are to be
+	// ordered, where nothing is held against any; else nil.
+	weights []float64
+}
+
+// weight is the effective one of the candidate at i, before any has been moved.
+func (s *Selection) weight(i int) float64 {
+	if s.weights != nil {
+		return s.weights[i]
+	}
+	return s.Candidates[i].EffectiveWeight(s.Now)
 }
 
 // Target is one provider's model behind an alias, or stands for another alias:
@@ -172,8 +183,8 @@ func (r *Random) Order(s *Selection) { r.shuffle(s) }
 func (l *luck) shuffle(s *Selection) {
 	var room [16]float64
 	arrivals := room[:0]
-	for _, t := range s.Candidates {
-		arrivals = append(arrivals, -math.Log(1-l.draw())/t.EffectiveWeight(s.Now))
+	for i := range s.Candidates {
+		arrivals = append(arrivals, -math.Log(1-l.draw())/s.weight(i))
 	}
 	sortBy(s.Candidates, arrivals)
 }

@@ -43,10 +43,6 @@ func (s *targetState) keepRecent() {
 	}
 }
 
-// Destruct implements caddy.Destructor. There is nothing to close: streams of
-// an old configuration may still report to a state that nobody else uses.
-func (*targetState) Destruct() error { return nil }
-
 // pace is that of streams or of whole answers. The state is locked.
 func (s *targetState) pace(stream bool) *pace {
 	if stream {
@@ -100,16 +96,20 @@ type pooled struct {
 	rotations []string
 }
 
-func (p *pooled) state(key string) (*targetState, error) {
-	return pooledState(p, key, func() *targetState { return &targetState{breaker: breaker{key: key}} })
+func (p *pooled) state(key string, of *standing) (*targetState, error) {
+	return pooledState(p, key, func() *targetState { return &targetState{breaker: breaker{key: key, standing: of}} })
 }
 
-func (p *pooled) credential(key string) (*credentialState, error) {
-	return pooledState(p, key, func() *credentialState { return &credentialState{breaker{key: key}} })
+func (p *pooled) credential(key string, of *standing) (*credentialState, error) {
+	return pooledState(p, key, func() *credentialState { return &credentialState{breaker{key: key, standing: of}} })
 }
 
-func (p *pooled) lane(key string) (*laneState, error) {
-	return pooledState(p, key, func() *laneState { return &laneState{breaker{key: key}} })
+func (p *pooled) lane(key string, of *standing) (*laneState, error) {
+	return pooledState(p, key, func() *laneState { return &laneState{breaker{key: key, standing: of}} })
+}
+
+func (p *pooled) standing(key string) (*standing, error) {
+	return pooledState(p, key, func() *standing { return new(standing) })
 }
 
 func (p *pooled) limiter(key string) (*limiter, error) { return pooledState(p, key, newLimiter) }
