@@ -257,12 +257,13 @@ func (c *Credential) stateKey(p *Provider) string {
 
 // place tells one provider from others across configurations.
 func (p *Provider) place() string {
-	for _, a := range api.All {
-		if at := p.endpoints[a]; at != nil {
-			return p.Name + "\n" + at.base.String()
+	if p.placed == "" {
+		p.placed = p.Name
+		if i := slices.IndexFunc(api.All, func(a api.API) bool { return p.endpoints[a] != nil }); i >= 0 {
+			p.placed += "\n" + p.endpoints[api.All[i]].base.String()
 		}
 	}
-	return p.Name
+	return p.placed
 }
 
 // Interface guards

@@ -134,7 +134,9 @@ func parseExpiry(s string) (time.Time, error) {
 // grant resolves what the key may ask for to canonical aliases and to pairs of
 // provider and model, so that no other spelling of a name evades it.
 func (k *Key) grant(r *Router) error {
-	k.all = len(k.Models) == 0
+	if k.all = len(k.Models) == 0; k.all {
+		return nil
+	}
 	k.aliases, k.pairs = map[string]bool{}, map[string]bool{}
 	for _, name := range k.Models {
 		if rt := r.names[name]; rt != nil {

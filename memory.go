@@ -59,7 +59,11 @@ func (m *memory) load(gateways []*Gateway, now time.Time) {
 	saved := m.read()
 	for _, g := range gateways {
 		g.eachBreaker(func(p *Provider, b *breaker) {
-			b.restore(saved[digest(b.key)], time.Duration(p.cooldown.Max), now)
+			var of *savedBreaker
+			if len(saved) > 0 { // there may be thousands to make digests of
+				of = saved[digest(b.key)]
+			}
+			b.restore(of, time.Duration(p.cooldown.Max), now)
 		})
 	}
 }

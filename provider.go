@@ -128,6 +128,7 @@ type Provider struct {
 
 	bounded        *bounded
 	limiter        *limiter
+	placed         string // see place
 	standing       *standing
 	failover       Failover      // the above, complete
 	cooldown       Cooldown      // likewise

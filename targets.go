@@ -11,8 +11,10 @@ import (
 // providers and their models' names.
 func (g *Gateway) targets() []*Target {
 	var all []*Target
+	seen := map[*targetState]bool{}
 	add := func(t *Target) {
-		if !t.Provider.Disabled && !slices.ContainsFunc(all, func(other *Target) bool { return other.state == t.state }) {
+		if !t.Provider.Disabled && !seen[t.state] {
+			seen[t.state] = true
 			all = append(all, t)
 		}
 	}
