@@ -308,9 +308,9 @@ func TestEarlyAnswer(t *testing.T) {
 		})
 		both(t, options{}, func(t *testing.T, c client) {
 			for range 2 {
-				body := &watched{Reader: bytes.NewReader(make([]byte, 64<<20))}
+				body := &watched{Reader: bytes.NewReader(make([]byte, 16<<20))}
 				r := newRequest(t, "POST", url, body)
-				r.ContentLength = 64 << 20
+				r.ContentLength = 16 << 20
 				res, got, reused := trip(t, c, r)
 				require.Equal(t, http.StatusRequestEntityTooLarge, res.StatusCode)
 				require.Equal(t, "no\n", got)
@@ -454,10 +454,12 @@ func TestHooks(t *testing.T) {
 			note := func(s string) { got = append(got, s) }
 			r := newRequest(t, "POST", url, strings.NewReader("{}"))
 			_, _, _ = trip(t, c, r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-				GetConn:              func(at string) { note("GetConn " + strings.TrimPrefix(url, "http://"+at)) },
-				ConnectStart:         func(string, string) { note("ConnectStart") },
-				ConnectDone:          func(string, string, error) { note("ConnectDone") },
-				GotConn:              func(info httptrace.GotConnInfo) { note(fmt.Sprint("GotConn ", info.Reused, info.WasIdle, info.Conn != nil)) },
+				GetConn:      func(at string) { note("GetConn " + strings.TrimPrefix(url, "http://"+at)) },
+				ConnectStart: func(string, string) { note("ConnectStart") },
+				ConnectDone:  func(string, string, error) { note("ConnectDone") },
+				GotConn: func(info httptrace.GotConnInfo) {
+					note(fmt.Sprint("GotConn ", info.Reused, info.WasIdle, info.Conn != nil))
+				},
 				WroteHeaders:         func() { note("WroteHeaders") },
 				WroteRequest:         func(info httptrace.WroteRequestInfo) { note(fmt.Sprint("WroteRequest ", info.Err)) },
 				GotFirstResponseByte: func() { note("GotFirstResponseByte") },

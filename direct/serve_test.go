@@ -34,10 +34,7 @@ type options struct {
 func both(t *testing.T, o options, f func(t *testing.T, c client)) {
 	t.Helper()
 	t.Run("net", func(t *testing.T) {
-		c := &http.Transport{
-			DialContext: o.dial, MaxResponseHeaderBytes: o.headerBytes, ResponseHeaderTimeout: o.headerTimeout,
-			DisableKeepAlives: o.noKeepAlive, DisableCompression: true,
-		}
+		c := netTransport(o)
 		defer c.CloseIdleConnections()
 		f(t, c)
 	})
@@ -46,6 +43,13 @@ func both(t *testing.T, o options, f func(t *testing.T, c client)) {
 		defer c.CloseIdleConnections()
 		f(t, c)
 	})
+}
+
+func netTransport(o options) *http.Transport {
+	return &http.Transport{
+		DialContext: o.dial, MaxResponseHeaderBytes: o.headerBytes, ResponseHeaderTimeout: o.headerTimeout,
+		DisableKeepAlives: o.noKeepAlive, DisableCompression: true,
+	}
 }
 
 func newTransport(o options) *Transport {
