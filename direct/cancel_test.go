@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -265,4 +266,32 @@ func TestAnswerDuringTheBody(t *testing.T) {
 		require.Equal(t, 1, gone, "the connection is not used again")
 		synctest.Wait()
 	})
+}
+
+// A connection with time limits of its own, as Caddy makes them, is a timeout too.
+func TestReadTimeout(t *testing.T) {
+	for _, before := range []string{"", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"} {
+		s := &pipes{script: func(p *peer) {
+			p.request()
+			p.say(before)
+			p.request()
+		}}
+		bubble(t, options{dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := s.dial(ctx, network, addr)
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+			return conn, err
+		}}, nil, func(t *testing.T, c client, _ *pipes) {
+			res, err := c.RoundTrip(newRequest(t, "POST", "http://a.example", strings.NewReader("{}")))
+			if err == nil {
+				_, err = io.ReadAll(res.Body)
+			}
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			var timeout net.Error
+			require.ErrorAs(t, err, &timeout)
+			require.True(t, timeout.Timeout())
+			if _, direct := c.(*Transport); direct {
+				require.True(t, isTimeout(err), "for url.Error")
+			}
+		})
+	}
 }

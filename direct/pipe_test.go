@@ -48,7 +48,10 @@ func (s *pipes) count() (made, gone int) {
 func bubble(t *testing.T, o options, script func(p *peer), f func(t *testing.T, c client, s *pipes)) {
 	t.Helper()
 	s := &pipes{script: script}
-	o.dial = s.dial
+	own := o.dial
+	if own == nil {
+		o.dial = s.dial
+	}
 	t.Run("net", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := netTransport(o)
@@ -57,7 +60,9 @@ func bubble(t *testing.T, o options, script func(p *peer), f func(t *testing.T, 
 		})
 	})
 	s = &pipes{script: script}
-	o.dial = s.dial
+	if own == nil {
+		o.dial = s.dial
+	}
 	t.Run("direct", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newTransport(o)
