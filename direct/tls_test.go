@@ -1,0 +1,263 @@
+package direct
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// secure is a server with TLS, and what a client has to trust for it.
+func secure(t *testing.T, handler http.HandlerFunc) (server *httptest.Server, trust *tls.Config) {
+	t.Helper()
+	server = httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true // it is not offered
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return server, &tls.Config{RootCAs: pool, NextProtos: []string{"h2", "http/1.1"}}
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	w.Header().Set("Proto", r.Proto)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+func TestTLS(t *testing.T) {
+	server, trust := secure(t, echo)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config := trust.Clone()
+		config.MaxVersion = version
+		c := &Transport{TLSClientConfig: config}
+		defer c.CloseIdleConnections()
+		for i := range 5 {
+			for n, size := range []int{0, 2, 1 << 10, bufferSize, besides, besides + 1, 1 << 20} {
+				whole := strings.Repeat("x", size)
+				r := newRequest(t, "POST", server.URL, newMemory(whole[:size/3], whole[size/3:]))
+				if r.ContentLength = int64(size); size == 0 {
+					r.Body = nil
+				}
+				res, body, reused := trip(t, c, r)
+				require.True(t, whole == body)
+				require.Equal(t, i+n > 0, reused)
+				require.Equal(t, version, res.TLS.Version)
+				require.Equal(t, "HTTP/1.1", res.Header.Get("Proto"))
+			}
+			r := newRequest(t, "POST", server.URL, strings.NewReader(strings.Repeat("y", 1<<20)))
+			_, body, reused := trip(t, c, r)
+			require.Len(t, body, 1<<20)
+			require.True(t, reused)
+		}
+	}
+	require.Equal(t, []string{"h2", "http/1.1"}, trust.NextProtos, "the configuration is the caller's")
+	require.Empty(t, trust.ServerName)
+}
+
+// What is wrong with TLS is told as package tls tells it.
+func TestTLSErrors(t *testing.T) {
+	server, _ := secure(t, echo)
+	body := newMemory("{}")
+	r := newRequest(t, "POST", server.URL, body)
+	r.ContentLength = 2
+	_, err := (&Transport{}).RoundTrip(r)
+	var certificate *tls.CertificateVerificationError
+	require.ErrorAs(t, err, &certificate)
+	require.Equal(t, 1, body.closed)
+
+	url := serve(t, func(p *peer) { p.say("HTTP/1.1 400 Bad Request\r\n\r\n") })
+	_, err = (&Transport{}).RoundTrip(newRequest(t, "GET", strings.Replace(url, "http:", "https:", 1), nil))
+	var record tls.RecordHeaderError
+	require.ErrorAs(t, err, &record)
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	_, err = (&Transport{}).RoundTrip(newRequest(t, "GET", "https://"+l.Addr().String(), nil))
+	var dial *net.OpError
+	require.ErrorAs(t, err, &dial)
+	require.Equal(t, "dial", dial.Op)
+}
+
+func TestHandshakeTimeout(t *testing.T) {
+	direct(t, func(p *peer) {
+		_, _ = io.Copy(io.Discard, p)
+	}, func(t *testing.T, c *Transport, s *pipes) {
+		c.TLSHandshakeTimeout = time.Minute
+		began := time.Now()
+		_, err := c.RoundTrip(newRequest(t, "GET", "https://a.example", nil))
+		require.True(t, isTimeout(err), "%v", err)
+		require.Equal(t, time.Minute, time.Since(began))
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errSecret)
+		defer cancel()
+		_, err = c.RoundTrip(newRequest(t, "GET", "https://a.example", nil).WithContext(ctx))
+		require.Equal(t, errSecret, err)
+		_, gone := s.count()
+		require.Equal(t, 2, gone)
+	})
+}
+
+// scripted is a server with TLS that plays a script.
+func scripted(t *testing.T, script func(p *peer)) (url string, trust *tls.Config) {
+	t.Helper()
+	server, trust := secure(t, echo)
+	certificates := server.TLS.Certificates
+	return strings.Replace(serve(t, func(p *peer) {
+		p.Conn = tls.Server(&holding{Conn: p.Conn}, &tls.Config{Certificates: certificates})
+		p.br.Reset(p.Conn)
+		script(p)
+	}), "http:", "https:", 1), trust
+}
+
+// holding is a connection that holds back what is written, to send it at once.
+type holding struct {
+	net.Conn
+	on   bool
+	held []byte
+}
+
+func (h *holding) Write(p []byte) (int, error) {
+	if h.on {
+		h.held = append(h.held, p...)
+		return len(p), nil
+	}
+	return h.Conn.Write(p)
+}
+
+func (h *holding) let() {
+	_, _ = h.Conn.Write(h.held)
+	h.on, h.held = false, nil
+}
+
+// TLS reads ahead: what it holds beyond the answer is found there, though the
+// socket has nothing more.
+func TestTLSBytesAfterTheAnswer(t *testing.T) {
+	url, trust := scripted(t, func(p *peer) {
+		for p.request() != nil {
+			h := p.Conn.(*tls.Conn).NetConn().(*holding)
+			h.on = true
+			p.say(ok)
+			p.say("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+			h.let()
+		}
+	})
+	c := &Transport{TLSClientConfig: trust}
+	defer c.CloseIdleConnections()
+	for range 3 {
+		res, body, reused := trip(t, c, newRequest(t, "GET", url, nil))
+		require.Equal(t, 200, res.StatusCode)
+		require.Equal(t, "ok", body)
+		require.False(t, reused)
+		require.Equal(t, 1, c.pool.size, "it has not been noticed yet")
+		require.False(t, c.pool.newest.probe.pending(), "nor will it by the socket")
+	}
+}
+
+// An idle connection that TLS has something to say on is used nevertheless, as
+// long as that is nothing for the reader; one that has ended is not.
+func TestTLSIdle(t *testing.T) {
+	end := make(chan bool)
+	url, trust := scripted(t, func(p *peer) {
+		for p.request() != nil {
+			p.say(ok)
+			if <-end {
+				p.say(ok) // unasked
+			} else {
+				_ = p.Conn.(*tls.Conn).CloseWrite()
+			}
+			end <- true
+		}
+	})
+	c := &Transport{TLSClientConfig: trust}
+	defer c.CloseIdleConnections()
+	for _, how := range []bool{true, false, true} {
+		_, _, reused := trip(t, c, newRequest(t, "GET", url, nil))
+		require.False(t, reused)
+		require.Equal(t, 1, c.pool.size)
+		end <- how
+		<-end
+	}
+	_, _, reused := trip(t, c, newRequest(t, "GET", url, nil))
+	require.False(t, reused)
+	end <- true
+	<-end
+}
+
+// writes counts the calls, and hides the socket beneath.
+type writes struct {
+	net.Conn
+	n atomic.Int64
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.n.Add(1)
+	return w.Conn.Write(p)
+}
+
+// A small request is one write, also where the connection is wrapped, and one
+// record of TLS.
+func TestOneWrite(t *testing.T) {
+	server, trust := secure(t, echo)
+	plain := serve(t, answers(ok))
+	f := func(url string, want int64, bodies ...io.ReadCloser) {
+		t.Helper()
+		var w *writes
+		c := &Transport{TLSClientConfig: trust, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			w = &writes{Conn: conn}
+			return w, err
+		}}
+		defer c.CloseIdleConnections()
+		trip(t, c, newRequest(t, "GET", url, nil))
+		for i, body := range bodies {
+			w.n.Store(0)
+			r := newRequest(t, "POST", url, body)
+			r.ContentLength = 10 << 10
+			_, _, reused := trip(t, c, r)
+			require.True(t, reused)
+			require.Equal(t, want, w.n.Load(), i)
+		}
+	}
+	size := strings.Repeat("x", 5<<10)
+	f(plain, 1, newMemory(size, size), io.NopCloser(strings.NewReader(size+size)))
+	f(server.URL, 1, newMemory(size, size), io.NopCloser(strings.NewReader(size+size)))
+}
+
+// A protocol that was not offered is not spoken.
+func TestOtherProtocol(t *testing.T) {
+	c := &Transport{TLSClientConfig: &tls.Config{NextProtos: []string{"h2", "spdy/3"}}}
+	require.Empty(t, c.tlsConfig("a.example").NextProtos)
+	require.Equal(t, "a.example", c.tlsConfig("a.example").ServerName)
+	c.TLSClientConfig.ServerName = "b.example"
+	require.Equal(t, "b.example", c.tlsConfig("a.example").ServerName)
+}
+
+// A server that ends without saying so breaks an answer off whose end is told by
+// nothing else.
+func TestTLSTruncated(t *testing.T) {
+	url, trust := scripted(t, func(p *peer) {
+		if p.request() != nil {
+			p.say("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")
+			_ = p.Conn.(*tls.Conn).NetConn().Close()
+		}
+	})
+	res, err := (&Transport{TLSClientConfig: trust}).RoundTrip(newRequest(t, "GET", url, nil))
+	require.NoError(t, err)
+	body, err := io.ReadAll(res.Body)
+	require.True(t, errors.Is(err, io.ErrUnexpectedEOF), fmt.Sprint(err))
+	require.Equal(t, "hello", string(body))
+}
