@@ -15,6 +15,10 @@ type cursor struct {
 	// wanted are names of members, found that one of them stands somewhere.
 	wanted []string
 	found  bool
+	// looked is up to where control characters have been looked for, and odd
+	// whether the latest part has any.
+	looked int
+	odd    bool
 }
 
 func (c *cursor) fail(what string) error {
@@ -137,21 +141,33 @@ func (c *cursor) str() error {
 	}
 }
 
-// quote is where the next quote stands. What stands before it is looked through
-// for control characters, in parts, while they are in the processor's cache: a
-// picture of megabytes is to be fetched from memory only once.
+// part is how many bytes are looked through for control characters at once, while
+// they are in the processor's cache: a picture of megabytes is to be fetched from
+// memory only once.
+const part = 8 << 10
+
+// quote is where the next quote stands, where control characters may stand before
+// none.
 func (c *cursor) quote(i int) (at int, err error) {
-	const part = 8 << 10
-	for i < len(c.data) {
-		text := c.data[i:]
-		if c.checks == ofNames && len(text) > part {
-			text = text[:part]
+	if c.checks != ofNames {
+		if n := bytes.IndexByte(c.data[i:], '"'); n >= 0 {
+			return i + n, nil
 		}
+		c.i = len(c.data)
+		return 0, c.fail("")
+	}
+	for i < len(c.data) {
+		if i >= c.looked {
+			c.looked = min(i+part, len(c.data))
+			c.odd = hasControl(c.data[i:c.looked])
+		}
+		text := c.data[i:c.looked]
 		n := bytes.IndexByte(text, '"')
 		if n >= 0 {
 			text = text[:n]
 		}
-		if c.checks == ofNames && hasControl(text) {
+		// Between the members there may be line breaks.
+		if c.odd && hasControl(text) {
 			c.i = i + bytes.IndexFunc(text, func(r rune) bool { return r < ' ' })
 			return 0, c.fail(badControl)
 		}
