@@ -268,7 +268,7 @@ func TestBodies(t *testing.T) {
 					r := newRequest(t, "POST", url, body)
 					r.ContentLength = int64(len(whole))
 					_, got, reused := trip(t, c, r)
-					require.True(t, whole == got)
+					require.Equal(t, whole, got)
 					require.Equal(t, i > 0, reused)
 					require.Equal(t, 1, body.closed)
 					_, direct := c.(*Transport)
@@ -278,7 +278,7 @@ func TestBodies(t *testing.T) {
 					r = newRequest(t, "POST", url, read)
 					r.ContentLength = int64(len(whole))
 					_, got, reused = trip(t, c, r)
-					require.True(t, whole == got)
+					require.Equal(t, whole, got)
 					require.True(t, reused)
 					require.Equal(t, 1, read.times())
 				}
