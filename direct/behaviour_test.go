@@ -268,7 +268,7 @@ func TestBodies(t *testing.T) {
 					r := newRequest(t, "POST", url, body)
 					r.ContentLength = int64(len(whole))
 					_, got, reused := trip(t, c, r)
-					require.True(t, whole == got)
+					require.Equal(t, whole, got)
 					require.Equal(t, i > 0, reused)
 					require.Equal(t, 1, body.closed)
 					_, direct := c.(*Transport)
@@ -278,7 +278,7 @@ func TestBodies(t *testing.T) {
 					r = newRequest(t, "POST", url, read)
 					r.ContentLength = int64(len(whole))
 					_, got, reused = trip(t, c, r)
-					require.True(t, whole == got)
+					require.Equal(t, whole, got)
 					require.True(t, reused)
 					require.Equal(t, 1, read.times())
 				}
@@ -292,7 +292,7 @@ func TestBodies(t *testing.T) {
 	f("a buffer", long[:bufferSize])
 	f("64 KiB", long, long, long, long)
 	f("64 KiB and one", long, long, long, long, "a")
-	f("megabytes", strings.Repeat(long, 200), "x", strings.Repeat(long, 3))
+	f("megabytes", strings.Repeat(long, 70), "x", strings.Repeat(long, 3))
 	f("many pieces", strings.Split(strings.Repeat(long, 4), "a")...)
 }
 
@@ -349,10 +349,14 @@ func TestAnswerBeforeReset(t *testing.T) {
 // request, and are closed.
 func TestFaultyBodies(t *testing.T) {
 	url := serve(t, answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
-	f := func(name string, size int64, body func() *watched, want string) {
+	// What is wrong after the last byte http.Transport notices only at times.
+	f := func(name string, size int64, body func() *watched, want string, late ...bool) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
 			both(t, options{}, func(t *testing.T, c client) {
+				if _, direct := c.(*Transport); !direct && late != nil {
+					return
+				}
 				b := body()
 				r := newRequest(t, "POST", url, b)
 				r.ContentLength = size
@@ -372,12 +376,12 @@ func TestFaultyBodies(t *testing.T) {
 	}
 	f("fails", 100, failing(10), errSecret.Error())
 	f("fails late", 1<<20, failing(1<<19), errSecret.Error())
-	f("fails at its end", 10, failing(10), errSecret.Error())
+	f("fails at its end", 10, failing(10), errSecret.Error(), true)
 	f("short", 100, text(10), "ContentLength")
 	f("short and large", 1<<20, text(1<<19), "ContentLength")
-	f("long", 10, text(100), "ContentLength")
-	f("long and large", 1<<19, text(1<<20), "ContentLength")
-	f("fails to close", 10, func() *watched { return &watched{Reader: strings.NewReader("0123456789"), fails: errSecret} }, errSecret.Error())
+	f("long", 10, text(100), "ContentLength", true)
+	f("long and large", 1<<19, text(1<<20), "ContentLength", true)
+	f("fails to close", 10, func() *watched { return &watched{Reader: strings.NewReader("0123456789"), fails: errSecret} }, errSecret.Error(), true)
 
 	c := newTransport(options{})
 	for _, pieces := range [][]string{{"short"}, {"longer than ", "ten bytes"}} {

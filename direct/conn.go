@@ -3,6 +3,7 @@ package direct
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -64,7 +65,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.stream.Read(p)
 	c.limit -= int64(n)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		c.eof = true
 	}
 	return n, err

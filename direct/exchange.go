@@ -158,7 +158,7 @@ func (x *exchange) end(err error) error {
 	if !x.claim() {
 		return errBodyClosed // meanwhile, which is why it broke
 	}
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // One that is wrapped is no end of a body.
 		x.release()
 	} else {
 		x.c.abort()
@@ -298,7 +298,7 @@ func (x *exchange) failed(err error) error {
 	switch {
 	case late != nil, sent && x.sendErr != nil && !x.began:
 		return &exchangeError{"writing the request", x.sendErr}
-	case !x.began && err == io.EOF:
+	case !x.began && errors.Is(err, io.EOF):
 		return &exchangeError{"the server closed the connection without an answer", err}
 	case errors.Is(err, errSwitched):
 		return err

@@ -143,7 +143,7 @@ func TestFallback(t *testing.T) {
 	f("unknown length", func(r *http.Request) { r.ContentLength = 0 })
 	f("trailer", func(r *http.Request) { r.Trailer = http.Header{"A": nil} })
 	f(`scheme "ftp"`, func(r *http.Request) { r.URL.Scheme = "ftp" })
-	f("Cancel", func(r *http.Request) { r.Cancel = make(chan struct{}) })
+	f("Cancel", func(r *http.Request) { r.Cancel = make(chan struct{}) }) //nolint:staticcheck // It is deprecated, not gone.
 }
 
 type roundTrips func(r *http.Request) (*http.Response, error)

@@ -130,15 +130,15 @@ func TestReverseProxy(t *testing.T) {
 	handler, c := proxied(t, "reverse_proxy "+at+" {\n transport direct {\n versions 1.1\n read_timeout 1m\n write_timeout 1m\n }\n}",
 		`{"protocol": "direct", "versions": ["1.1"], "read_timeout": 60000000000, "write_timeout": 60000000000}`)
 	for range 3 {
-		w := pass(t, handler, httptest.NewRequest("POST", "http://a.example/x?y", strings.NewReader("{}")))
+		w := pass(t, handler, httptest.NewRequest(http.MethodPost, "http://a.example/x?y", strings.NewReader("{}")))
 		require.Equal(t, `HTTP/1.1 a.example /x?y {} ""`, w.Body.String())
 		require.Equal(t, 1, c.core.pool.size, "it has been made directly")
-		w = pass(t, handler, httptest.NewRequest("GET", "http://a.example/", nil))
+		w = pass(t, handler, httptest.NewRequest(http.MethodGet, "http://a.example/", nil))
 		require.Equal(t, `HTTP/1.1 a.example /  ""`, w.Body.String())
 		require.Equal(t, 1, c.core.pool.size)
 	}
 	// A body of unknown length goes by the transport beneath, which asks for gzip.
-	r := httptest.NewRequest("POST", "http://a.example/", io.MultiReader(strings.NewReader("{}")))
+	r := httptest.NewRequest(http.MethodPost, "http://a.example/", io.MultiReader(strings.NewReader("{}")))
 	require.Equal(t, `HTTP/1.1 a.example / {} "gzip"`, pass(t, handler, r).Body.String())
 
 	require.NoError(t, c.Cleanup())
@@ -155,7 +155,7 @@ func TestReverseProxyUnix(t *testing.T) {
 	defer server.Close()
 	handler, c := proxied(t, "reverse_proxy unix/"+path+" {\n transport direct\n}", `{"protocol": "direct"}`)
 	for range 2 {
-		w := pass(t, handler, httptest.NewRequest("POST", "http://a.example/x", strings.NewReader("{}")))
+		w := pass(t, handler, httptest.NewRequest(http.MethodPost, "http://a.example/x", strings.NewReader("{}")))
 		require.Equal(t, `HTTP/1.1 a.example /x {} ""`, w.Body.String())
 		require.Equal(t, 1, c.core.pool.size)
 	}
@@ -172,7 +172,7 @@ func TestReverseProxyTLS(t *testing.T) {
 		t.Helper()
 		handler, c := proxied(t, "reverse_proxy https://"+at+" {\n transport direct {\n tls_insecure_skip_verify\n"+options+"\n}\n}", transport)
 		for range 2 {
-			w := pass(t, handler, httptest.NewRequest("POST", "http://a.example/x", strings.NewReader("{}")))
+			w := pass(t, handler, httptest.NewRequest(http.MethodPost, "http://a.example/x", strings.NewReader("{}")))
 			require.Contains(t, w.Body.String(), proto+" ")
 			require.Contains(t, w.Body.String(), at, "the Host is the provider's")
 			require.Equal(t, kept, c.core.pool.size)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -53,7 +51,7 @@ func TestTLS(t *testing.T) {
 					r.Body = nil
 				}
 				res, body, reused := trip(t, c, r)
-				require.True(t, whole == body)
+				require.Equal(t, whole, body)
 				require.Equal(t, i+n > 0, reused)
 				require.Equal(t, version, res.TLS.Version)
 				require.Equal(t, "HTTP/1.1", res.Header.Get("Proto"))
@@ -258,6 +256,6 @@ func TestTLSTruncated(t *testing.T) {
 	res, err := (&Transport{TLSClientConfig: trust}).RoundTrip(newRequest(t, "GET", url, nil))
 	require.NoError(t, err)
 	body, err := io.ReadAll(res.Body)
-	require.True(t, errors.Is(err, io.ErrUnexpectedEOF), fmt.Sprint(err))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, "hello", string(body))
 }
