@@ -269,17 +269,19 @@ func TestBodies(t *testing.T) {
 					r.ContentLength = int64(len(whole))
 					_, got, reused := trip(t, c, r)
 					require.Equal(t, whole, got)
-					require.Equal(t, i > 0, reused)
 					require.Equal(t, 1, body.closed)
 					_, direct := c.(*Transport)
 					require.Equal(t, direct, body.given)
+					// Who writes besides may not get to say in time that it is done.
+					sure := direct && len(whole) <= besides
+					require.True(t, !sure || reused == (i > 0))
 
 					read := &watched{Reader: bytes.NewReader([]byte(whole))}
 					r = newRequest(t, "POST", url, read)
 					r.ContentLength = int64(len(whole))
 					_, got, reused = trip(t, c, r)
 					require.Equal(t, whole, got)
-					require.True(t, reused)
+					require.True(t, !sure || reused)
 					require.Equal(t, 1, read.times())
 				}
 			})
