@@ -260,3 +260,23 @@ func TestTLSTruncated(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Equal(t, "hello", string(body))
 }
+
+// With TLS, too, what has not left for the server is sent on another connection.
+func TestTLSNothingWritten(t *testing.T) {
+	server, trust := secure(t, echo)
+	var conns []*failing
+	c := &Transport{TLSClientConfig: trust, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		conns = append(conns, &failing{Conn: conn})
+		return conns[len(conns)-1], err
+	}}
+	defer c.CloseIdleConnections()
+	for n := range 3 {
+		r := newRequest(t, "POST", server.URL, strings.NewReader("{}"))
+		_, body, reused := trip(t, c, r)
+		require.Equal(t, "{}", body)
+		require.False(t, reused)
+		require.Len(t, conns, n+1)
+		conns[n].now = true
+	}
+}
