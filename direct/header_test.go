@@ -108,8 +108,14 @@ func TestRefused(t *testing.T) {
 	}
 
 	r := newRequest(t, "GET", "http://127.0.0.1:1", nil)
-	r.ContentLength = 7
+	r.Host = "xn--\u00fc.example\u2028:x:y"
 	_, err := newTransport(options{}).RoundTrip(r)
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "refused", "it has been dialed")
+
+	r = newRequest(t, "GET", "http://127.0.0.1:1", nil)
+	r.ContentLength = 7
+	_, err = newTransport(options{}).RoundTrip(r)
 	require.ErrorContains(t, err, "ContentLength")
 }
 

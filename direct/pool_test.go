@@ -198,3 +198,18 @@ func TestPoolLists(t *testing.T) {
 		check(len(in))
 	}
 }
+
+// After a sleep of the machine, which timers do not see, the clock on the wall
+// tells that a connection has been idle for too long.
+func TestIdleByTheWall(t *testing.T) {
+	p := &pool{}
+	conns := []*conn{newConn(origin{}, &played{}, 0), newConn(origin{}, &played{}, 0)}
+	for _, c := range conns {
+		p.add(c)
+	}
+	conns[0].idleSince = time.Now()
+	conns[1].idleSince = time.Now().Add(-time.Hour)
+	require.Same(t, conns[0], p.take(origin{}, time.Minute))
+	require.True(t, conns[1].raw.(*played).closed)
+	require.Nil(t, p.take(origin{}, time.Minute))
+}

@@ -31,7 +31,9 @@ import (
 // (see Buffered) nor above 64 KiB is read before anything of the answer is.
 //
 // The caller has to read an answer's body to its end or to close it. Nothing
-// watches the connection meanwhile but the request's context.
+// watches the connection meanwhile but the request's context. Nor does anything
+// watch idle connections, which are looked at when they are wanted: one that its
+// server has closed stays open here until then, or until IdleConnTimeout.
 type Transport struct {
 	// DialContext makes connections. Default: that of a zero net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
