@@ -55,7 +55,7 @@ func passingOf(t *testing.T, path, body string, answer canned) passing {
 	t.Helper()
 	g := largeGateway(1, 2, 1)
 	provisionLarge(t, g)
-	g.Providers[0].transport = drain{answer}
+	g.Providers[0].use(drain{answer})
 	h := &Handler{Gateway: g}
 	const runs = 50
 	var w *sink

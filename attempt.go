@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/direct"
 )
 
 // attempt is one try at one target: what it is sent, and the clocks by which it
@@ -43,18 +44,28 @@ type attempt struct {
 // may still be doing so when the next one runs.
 type ownVars struct {
 	context.Context
+	of   *attempt
 	once sync.Once
 	vars map[string]any
 }
 
 // Value implements context.Context.
 func (c *ownVars) Value(key any) any {
-	if key == caddyhttp.VarsCtxKey {
+	switch key {
+	case caddyhttp.VarsCtxKey:
 		c.once.Do(func() { c.vars = map[string]any{} })
 		return c.vars
+	case direct.ObserverKey:
+		return c.of
 	}
 	return c.Context.Value(key)
 }
+
+// Connects implements direct.Observer.
+func (a *attempt) Connects() { a.clocks.dials() }
+
+// Connected implements direct.Observer.
+func (a *attempt) Connected() { a.clocks.connected() }
 
 // newAttempt makes ready to ask a target.
 func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
@@ -99,6 +110,7 @@ func (a *attempt) ask(req *http.Request) *failure {
 func (a *attempt) start(first limit) {
 	a.began = a.x.gateway.now()
 	a.flight = a.target.state.begin(a.x.req.stream, a.tells(), a.began)
+	a.ctx.of = a
 	a.ctx.Context, a.cancel = context.WithCancelCause(a.x.r.Context())
 	a.clocks.start(a.failover, first, a.streams(), a.cancel)
 }
@@ -136,10 +148,18 @@ func (a *attempt) newRequest() *http.Request {
 	passage, p := a.passage, a.target.Provider
 	at := p.endpoints[passage.op.api]
 	size := passage.body.size()
-	a.sent, passage.body = passage.body.source(a.x.req.loan, at.inPieces), nil
+	a.sent, passage.body = passage.body.source(a.x.req.loan, at.direct), nil
 	reader, err := a.sent.open()
 	if err != nil { // of a body that is in memory: there is none
 		reader = http.NoBody
+	}
+	var ctx context.Context = &a.ctx
+	if !at.direct { // which takes the attempt for its observer
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GetConn:      func(string) { a.clocks.dials() },
+			GotConn:      func(httptrace.GotConnInfo) { a.clocks.connected() },
+			WroteRequest: a.sent.wrote,
+		})
 	}
 	req := (&http.Request{
 		Method:        passage.method,
@@ -152,11 +172,7 @@ func (a *attempt) newRequest() *http.Request {
 		Body:          reader,
 		GetBody:       a.sent.open,
 		ContentLength: size,
-	}).WithContext(httptrace.WithClientTrace(&a.ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { a.clocks.dials() },
-		GotConn:      func(httptrace.GotConnInfo) { a.clocks.connected() },
-		WroteRequest: a.sent.wrote,
-	}))
+	}).WithContext(ctx)
 	if p.HeaderUp != nil {
 		a.headerUp(req)
 	}
@@ -203,3 +219,9 @@ func (a *attempt) failed(f failure, cause error) *failure {
 	}
 	return &f
 }
+
+// Interface guards
+var (
+	_ context.Context = (*ownVars)(nil)
+	_ direct.Observer = (*attempt)(nil)
+)

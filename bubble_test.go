@@ -146,7 +146,7 @@ func play(t *testing.T, a api.API, extra, model string, scripts ...*script) *pla
 	}
 	g := newGateway(t, block.String()+"open\n"+extra+"\nmodel fast {\n selector in_order\n"+targets.String()+model+"\n}\n")
 	for i, s := range scripts {
-		g.Providers[i].transport = s
+		g.Providers[i].use(s)
 	}
 	return &played{g, scripts}
 }

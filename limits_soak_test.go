@@ -162,7 +162,7 @@ func TestSoakOfLimits(t *testing.T) {
 		g, err := loadGateway(t, block)
 		require.NoError(t, err)
 		for _, p := range g.Providers {
-			p.transport = &counting{p.transport, under[p.Name].now, under[p.Name].most}
+			p.use(&counting{p.transport, under[p.Name].now, under[p.Name].most})
 		}
 		gateway.Store(g)
 		all = append(all, g)

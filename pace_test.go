@@ -188,10 +188,10 @@ func TestFlightsEnd(t *testing.T) {
 func TestFlightEndsInAPanic(t *testing.T) {
 	g := newGateway(t, "provider lab {\n base_url http://127.0.0.1:1/v1\n}\nmodel fast {\n target lab m\n}")
 	target := g.router.names["fast"].targets[0]
-	target.Provider.transport = roundTripperFunc(func(*http.Request) (*http.Response, error) {
+	target.Provider.use(roundTripperFunc(func(*http.Request) (*http.Response, error) {
 		require.EqualValues(t, 1, target.InFlight())
 		panic("at the disco")
-	})
+	}))
 	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(askFast))
 	r.Header.Set("Content-Type", "application/json")
 	op, _ := operationOf(r)

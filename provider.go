@@ -144,8 +144,9 @@ type endpoint struct {
 	base   *url.URL
 	header string // the credential's, as net/http spells it
 	bearer bool   // how it is written there
-	// inPieces says that the transport takes bodies in pieces.
-	inPieces bool
+	// direct says that the transport takes bodies in pieces, and is observed
+	// without a trace.
+	direct bool
 }
 
 // bodyMember is one member of extra_body.
@@ -182,22 +183,26 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 			return fmt.Errorf("header_up: %w", err)
 		}
 	}
-	p.transport = fallback
-	if p.TransportRaw != nil {
-		mod, err := ctx.LoadModule(p, "TransportRaw")
-		if err != nil {
-			return fmt.Errorf("loading transport: %w", err)
-		}
-		if p.transport, err = roundTripper(mod); err != nil {
-			return err
-		}
+	if p.TransportRaw == nil {
+		p.use(fallback)
+		return nil
 	}
-	if d, ok := p.transport.(*direct.HTTPTransport); ok {
-		for _, at := range p.endpoints {
-			at.inPieces = d.Direct(at.base)
-		}
+	mod, err := ctx.LoadModule(p, "TransportRaw")
+	if err != nil {
+		return fmt.Errorf("loading transport: %w", err)
 	}
-	return nil
+	transport, err := roundTripper(mod)
+	p.use(transport)
+	return err
+}
+
+// use makes a transport the provider's.
+func (p *Provider) use(transport http.RoundTripper) {
+	p.transport = transport
+	d, ok := transport.(*direct.HTTPTransport)
+	for _, at := range p.endpoints {
+		at.direct = ok && d.Direct(at.base)
+	}
 }
 
 func (p *Provider) checkName() error {

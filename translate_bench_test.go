@@ -73,6 +73,7 @@ func benchHandler(b *testing.B, a api.API, answer canned) *Handler {
 	b.Cleanup(cancel)
 	require.NoError(b, g.Provision(ctx))
 	b.Cleanup(func() { require.NoError(b, g.Cleanup()) })
-	g.Providers[0].transport, g.logger = answer, zap.NewNop()
+	g.Providers[0].use(answer)
+	g.logger = zap.NewNop()
 	return &Handler{Gateway: g}
 }

@@ -19,6 +19,10 @@ func (x *exchange) connect() error {
 	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)
 	}
+	if x.observer != nil {
+		x.observer.Connects()
+		defer x.observer.Connected()
+	}
 	if x.trace != nil && x.trace.GetConn != nil {
 		x.trace.GetConn(address(x.req.URL))
 	}

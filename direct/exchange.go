@@ -14,12 +14,14 @@ import (
 
 // exchange is one request on one connection, and the body of its answer.
 type exchange struct {
-	t       *Transport
-	c       *conn
-	req     *http.Request
-	ctx     context.Context
-	trace   *httptrace.ClientTrace
-	unwatch func() bool
+	t     *Transport
+	c     *conn
+	req   *http.Request
+	ctx   context.Context
+	trace *httptrace.ClientTrace
+
+	observer Observer
+	unwatch  func() bool
 
 	// The request:
 	body    io.ReadCloser

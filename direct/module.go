@@ -23,14 +23,20 @@ func init() {
 // `max_conns_per_host` or `compression` that is on expressly, with a TLS server
 // name that holds placeholders, WebSockets and other upgrades, and requests with
 // bodies of unknown length. The two keep idle connections of their own. Unlike
-// `http`, it does not ask for compression where the request does not. It has no
-// use for `write_buffer_size`.
+// `http`, it does not ask for compression where the request does not, and keeps up
+// to 1024 idle connections per host by default. It has no use for
+// `write_buffer_size`.
 type HTTPTransport struct {
 	reverseproxy.HTTPTransport
 
 	core        *Transport
 	http, https bool // what is made directly, proxies apart
 }
+
+// idlePerHost is how many idle connections are kept for a host by default. Answers
+// of models take long, so that many are under way at a time, and all of their
+// connections are worth being kept: one more costs a handshake.
+const idlePerHost = 1024
 
 // CaddyModule returns the Caddy module information.
 func (HTTPTransport) CaddyModule() caddy.ModuleInfo {
@@ -42,6 +48,12 @@ func (HTTPTransport) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the transport, and beneath it the one that it falls back to.
 func (t *HTTPTransport) Provision(ctx caddy.Context) error {
+	if t.KeepAlive == nil {
+		t.KeepAlive = new(reverseproxy.KeepAlive)
+	}
+	if t.KeepAlive.MaxIdleConnsPerHost == 0 {
+		t.KeepAlive.MaxIdleConnsPerHost = idlePerHost
+	}
 	if err := t.HTTPTransport.Provision(ctx); err != nil {
 		return err
 	}

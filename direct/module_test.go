@@ -89,7 +89,8 @@ func TestOptions(t *testing.T) {
 	require.NotNil(t, c.DialContext)
 	require.False(t, c.DisableKeepAlives)
 	require.True(t, load(t, `{"keep_alive": {"enabled": false}}`).core.DisableKeepAlives)
-	require.Equal(t, 32, load(t, `{}`).core.MaxIdleConnsPerHost)
+	require.Equal(t, 1024, load(t, `{}`).core.MaxIdleConnsPerHost)
+	require.Equal(t, 7, load(t, `{"keep_alive": {"max_idle_conns_per_host": 7}}`).core.MaxIdleConnsPerHost)
 	_, err := newContext(t).LoadModuleByID("http.reverse_proxy.transport.direct", json.RawMessage(`{"versions": ["4"]}`))
 	require.ErrorContains(t, err, "unsupported HTTP version: 4")
 }

@@ -90,6 +90,21 @@ type Buffered interface {
 	Buffers() net.Buffers
 }
 
+// Observer is told how a request comes by its connection. One that is in the
+// request's context, by ObserverKey, takes the place of a trace of net/http's,
+// which takes more to make than the whole exchange.
+type Observer interface {
+	// Connects is told that a connection is looked for.
+	Connects()
+	// Connected is told that there is one.
+	Connected()
+}
+
+type observerKey struct{}
+
+// ObserverKey is the key of an Observer in a request's context.
+var ObserverKey any = observerKey{}
+
 const (
 	// defaultHeaderBytes is net/http's, which is that of HTTP/2 also.
 	defaultHeaderBytes = 10 << 20
@@ -126,10 +141,14 @@ func (t *Transport) CloseIdleConnections() { t.pool.closeIdle() }
 // turn out to be dead.
 func (t *Transport) do(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	trace := httptrace.ContextClientTrace(ctx)
+	observer, _ := ctx.Value(ObserverKey).(Observer)
+	var trace *httptrace.ClientTrace
+	if observer == nil {
+		trace = httptrace.ContextClientTrace(ctx)
+	}
 	body, length := req.Body, outgoing(req)
 	for {
-		x := &exchange{t: t, req: req, ctx: ctx, trace: trace, body: body, length: length}
+		x := &exchange{t: t, req: req, ctx: ctx, observer: observer, trace: trace, body: body, length: length}
 		b := takeBuffer()
 		err := b.header(req, length, req.Close || t.DisableKeepAlives)
 		if err == nil {
