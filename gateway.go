@@ -52,7 +52,7 @@ type Gateway struct {
 	KeepAlive *caddy.Duration `json:"keep_alive,omitempty"`
 
 	// The module that exchanges requests with the providers, any of those that
-	// `reverse_proxy` has. Default: `{"protocol":"http"}`.
+	// `reverse_proxy` has. Default: `{"protocol":"direct"}`.
 	TransportRaw json.RawMessage `json:"transport,omitempty" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
 
 	// The largest body of a request, in bytes. Default: 64 MiB.
