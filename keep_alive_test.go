@@ -118,7 +118,7 @@ func TestErrorsAfterKeepAlives(t *testing.T) {
 			})
 		}
 		f(`1 target tried, none succeeded: p1/m1: no content after 20s`, target.plays(target.opening, forever))
-		f("the prompt is odd", refuses(target.api, 400, "the prompt is odd", 10*time.Second))
+		f("the prompt is odd", refuses(target.api, 400, "the prompt is odd", 9*time.Second)) // less than connect
 	})
 }
 
