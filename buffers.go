@@ -43,18 +43,32 @@ func roomy(n int) int {
 	return (n + step - 1) / step * step
 }
 
-// get is an empty buffer with room for n bytes if there is one, else a new one
-// with as much room as is believed.
+// get is an empty buffer with room for n bytes if there is one, else one with as
+// much room as is believed.
 func (b *buffers) get(n int) []byte {
 	n = roomy(n)
-	if n < leastKept || n > mostKept {
-		return make([]byte, 0, min(n, believed))
+	if n < leastKept {
+		return make([]byte, 0, n)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if buf := b.pop(n); buf != nil {
+		return buf
+	}
+	if n > believed {
+		n = believed
+		if buf := b.pop(n); buf != nil {
+			return buf
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// pop takes out a free buffer of a capacity; nil if there is none.
+func (b *buffers) pop(n int) []byte {
 	list := b.free[n]
 	if len(list) == 0 {
-		return make([]byte, 0, min(n, believed))
+		return nil
 	}
 	last := len(list) - 1
 	buf := list[last]
@@ -111,30 +125,46 @@ func (b *buffers) tidy() {
 // readAll reads to the end, into one buffer if the announced size is true and as
 // much is believed.
 func (b *buffers) readAll(src io.Reader, announced int64) ([]byte, error) {
-	if announced < 0 {
-		announced = 511
+	const unknown = 512
+	size := announced
+	if size < 0 {
+		size = unknown
 	}
-	buf := b.get(int(min(announced, mostKept)) + 1)
+	buf := b.get(int(min(max(size, 1), mostKept)))
 	for {
 		n, err := src.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
+		if err == nil && len(buf) == cap(buf) {
+			buf, err = b.beyond(src, buf, announced)
+		}
 		if err == io.EOF {
 			return buf, nil
 		}
 		if err != nil {
 			return buf, err
 		}
-		if len(buf) == cap(buf) {
-			buf = b.grow(buf, announced)
-		}
 	}
+}
+
+// beyond makes room for what follows in a buffer that is full. Where that is all
+// that was announced nothing is made before there is something.
+func (b *buffers) beyond(src io.Reader, buf []byte, announced int64) ([]byte, error) {
+	if int64(len(buf)) != announced {
+		return b.grow(buf, announced), nil
+	}
+	var next [1]byte
+	n, err := src.Read(next[:])
+	if n > 0 {
+		buf = append(b.grow(buf, announced), next[0])
+	}
+	return buf, err
 }
 
 // grow moves what has been read into a larger buffer.
 func (b *buffers) grow(buf []byte, announced int64) []byte {
 	size := 2 * cap(buf)
 	if announced > int64(len(buf)) {
-		size = int(announced) + 1
+		size = int(announced)
 	}
 	larger := append(make([]byte, 0, roomy(size)), buf...)
 	b.put(buf)

@@ -1,7 +1,9 @@
 package plexus
 
 import (
+	"bytes"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +21,7 @@ func TestBuffersServeSimilarSizes(t *testing.T) {
 	f(leastKept+1, leastKept+1, true)
 	f(1<<20, 1<<20, true)
 	f(1<<20, 1<<20-100_000, true)
-	f(1<<20, 1<<20+1, false)
+	f(1<<20, 1<<20+1, true) // which is not believed to be more
 	f(1<<20, 1<<19, false)
 	f(mostKept, mostKept, true)
 	f(mostKept+1, mostKept+1, false)
@@ -32,6 +34,24 @@ func TestRoomy(t *testing.T) {
 		require.GreaterOrEqual(t, got, n)
 		require.LessOrEqual(t, got, n+n/4)
 		require.Equal(t, got, roomy(got), "it is one of its own sizes")
+	}
+}
+
+// The buffer of a body of just the size that is believed, and of the next larger
+// ones, serves the next body too: one that was kept and never found would be made
+// anew with every request.
+func TestBuffersAreFoundAgain(t *testing.T) {
+	for _, size := range []int{leastKept, believed - 1, believed, believed + 1, 5 << 20, mostKept} {
+		b := new(buffers)
+		var first, second []byte
+		for _, buf := range []*[]byte{&first, &second} {
+			got, err := b.readAll(iotest.DataErrReader(bytes.NewReader(make([]byte, size))), int64(size))
+			require.NoError(t, err)
+			require.Len(t, got, size)
+			*buf = got
+			b.put(got)
+		}
+		require.Same(t, &first[0], &second[0], "%d bytes", size)
 	}
 }
 

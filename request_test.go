@@ -234,6 +234,9 @@ func TestReadAll(t *testing.T) {
 	f(3<<20, 3<<20)
 	f(3<<20, -1)
 	f(10, 1<<40)
+	f(11, 10)
+	f(1<<20, 1<<20)
+	f(1<<20+1, 1<<20)
 }
 
 func target(model string, extra ...bodyMember) *Target {
