@@ -69,10 +69,12 @@ func (c *cursor) key() (from, to int, err error) {
 		return 0, 0, c.fail("expected a member's name in double quotes")
 	}
 	from = c.i + 1
-	if c.checks == ofNone {
-		err = c.str()
-	} else {
-		err = c.strictStr()
+	if !c.shortName() {
+		if c.checks == ofNone {
+			err = c.str()
+		} else {
+			err = c.strictStr()
+		}
 	}
 	if err != nil {
 		return 0, 0, err
@@ -81,6 +83,22 @@ func (c *cursor) key() (from, to int, err error) {
 		c.found = slices.Contains(c.wanted, string(c.data[from:c.i-1]))
 	}
 	return from, c.i - 1, nil
+}
+
+// shortName passes a string of a few plain characters, as nearly all names are.
+func (c *cursor) shortName() bool {
+	const short = 24
+	text := c.data[c.i+1:]
+	for i, b := range text[:min(short, len(text))] {
+		switch {
+		case b == '"':
+			c.i += i + 2
+			return true
+		case b < ' ' || b == '\\' || b >= 0x80:
+			return false
+		}
+	}
+	return false
 }
 
 // name passes a member's name, its colon and the space up to the value.
