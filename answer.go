@@ -30,6 +30,7 @@ type answer struct {
 	errored  bool          // the provider says so
 	told     bool          // the client has been told that it broke off
 	opened   bool          // a keep-alive has sent the client a header
+	lost     bool          // the client did not take all of it
 	inArray  bool          // the client has got elements of an array
 }
 
@@ -174,6 +175,7 @@ func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
 	a.header(status, kind, int64(len(body)))
 	a.finished = true
 	if _, err := a.x.w.Write(body); err != nil {
+		a.lost = true
 		a.clientGone(err)
 		return nil
 	}

@@ -115,11 +115,15 @@ func (a *attempt) start(first limit) {
 	a.clocks.start(a.failover, first, a.streams(), a.cancel)
 }
 
-// end ends the attempt.
+// end ends the attempt. Nobody may have its body again: the memory will be that of
+// other requests.
 func (a *attempt) end() {
 	a.clocks.stop()
 	a.cancel(nil)
 	a.flight.end()
+	if a.sent != nil {
+		a.sent.drop()
+	}
 }
 
 // streams tells whether the client shall get a stream of what the target streams.

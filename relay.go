@@ -52,7 +52,12 @@ func (a *answer) relayWhole() *failure {
 		src = io.LimitReader(src, limit)
 	}
 	body, err := pool.readAll(src, a.res.ContentLength)
-	defer func() { pool.put(body) }()
+	defer func() {
+		// HTTP/2 may still be writing what a client gave up.
+		if !a.lost {
+			pool.put(body)
+		}
+	}()
 	if err != nil {
 		return a.gone(err)
 	}
@@ -100,6 +105,7 @@ func (a *answer) relayBytes(head []byte) *failure {
 	a.header(a.res.StatusCode, "", length)
 	for {
 		if err := a.send(head); err != nil {
+			a.lost = true
 			a.clientGone(err)
 			return nil
 		}
