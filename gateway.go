@@ -111,6 +111,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
+	if err := g.pooled.reserve(); err != nil {
+		return err
+	}
 	transport, err := g.loadTransport(ctx)
 	if err != nil {
 		return err
