@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"errors"
 	"io"
 	"math/bits"
 	"runtime/debug"
@@ -137,7 +138,7 @@ func (b *buffers) readAll(src io.Reader, announced int64) ([]byte, error) {
 		if err == nil && len(buf) == cap(buf) {
 			buf, err = b.beyond(src, buf, announced)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return buf, nil
 		}
 		if err != nil {
