@@ -18,6 +18,37 @@ type pool struct {
 	size           int
 	timer          *time.Timer
 	armed          bool
+	watching       bool // for connections that their servers close
+}
+
+// watchEvery is how often idle connections are looked at. Nobody waits for what
+// comes on them; one that its server has closed would keep its descriptor until it
+// is wanted or has been idle for too long.
+const watchEvery = 2 * time.Second
+
+// watch closes the idle connections on which something has come, which can only
+// be their end, or what nobody has asked for.
+func (p *pool) watch() {
+	for _, c := range p.popBroken() {
+		c.close()
+	}
+}
+
+func (p *pool) popBroken() (broken []*conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := p.oldest; c != nil; {
+		next := c.newer
+		if c.probe.pending() {
+			p.remove(c)
+			broken = append(broken, c)
+		}
+		c = next
+	}
+	if p.watching = p.size > 0; p.watching {
+		time.AfterFunc(watchEvery, p.watch)
+	}
+	return broken
 }
 
 type stack struct {
@@ -80,6 +111,10 @@ func (p *pool) push(c *conn, host, total int, timeout time.Duration) (surplus *c
 	}
 	if timeout > 0 && !p.armed {
 		p.arm(timeout, timeout)
+	}
+	if !p.watching {
+		p.watching = true
+		time.AfterFunc(watchEvery, p.watch)
 	}
 	return surplus, nil
 }

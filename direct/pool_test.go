@@ -3,6 +3,8 @@ package direct
 import (
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -212,4 +214,30 @@ func TestIdleByTheWall(t *testing.T) {
 	require.Same(t, conns[0], p.take(origin{}, time.Minute))
 	require.True(t, conns[1].raw.(*played).closed)
 	require.Nil(t, p.take(origin{}, time.Minute))
+}
+
+// A connection that its server closes while it is idle does not keep its
+// descriptor until somebody wants it.
+func TestClosedConnectionsLeaveThePool(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "x")
+	}))
+	defer server.Close()
+	transport := new(Transport)
+	defer transport.CloseIdleConnections()
+	r, err := http.NewRequest(http.MethodGet, server.URL, nil)
+	require.NoError(t, err)
+	res, err := transport.RoundTrip(r)
+	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, res.Body)
+	require.NoError(t, err)
+	require.Empty(t, transport.pool.popBroken())
+	require.Equal(t, 1, transport.pool.size)
+	server.CloseClientConnections()
+	require.Eventually(t, func() bool {
+		transport.pool.watch()
+		transport.pool.mu.Lock()
+		defer transport.pool.mu.Unlock()
+		return transport.pool.size == 0
+	}, 10*time.Second, time.Millisecond)
 }
