@@ -26,8 +26,7 @@ type pool struct {
 // is wanted or has been idle for too long.
 const watchEvery = 2 * time.Second
 
-// watch closes the idle connections on which something has come, which can only
-// be their end, or what nobody has asked for.
+// watch closes the idle connections that could not be used any more.
 func (p *pool) watch() {
 	for _, c := range p.popBroken() {
 		c.close()
@@ -39,7 +38,7 @@ func (p *pool) popBroken() (broken []*conn) {
 	defer p.mu.Unlock()
 	for c := p.oldest; c != nil; {
 		next := c.newer
-		if c.probe.pending() {
+		if !c.healthy() {
 			p.remove(c)
 			broken = append(broken, c)
 		}
