@@ -294,11 +294,7 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 		a.claim.slot.used(x.usage)
 	}
 	m := x.meters()
-	if verdict == verdictServed {
-		m.attempt()
-	} else {
-		metrics.attempt(t, verdict)
-	}
+	m.attempt(verdict)
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "answered"); c != nil {
 		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
 			zap.Int("attempt", a.number), zap.String("verdict", verdict), zap.Error(cause))

@@ -15,10 +15,9 @@ func (x *exchange) embeddingRequest() (*embeddings.Request, error) {
 	if x.op.api == api.Gemini {
 		method = x.op.path[1:]
 	}
-	if err := x.req.checkTexts(); err != nil {
+	if err := x.req.toDecode(); err != nil {
 		return nil, err
 	}
-	x.req.loan.keep() // what is decoded refers to it
 	req, err := embeddings.DecodeRequest(x.op.api, method, x.req.body)
 	if err != nil {
 		return nil, inexpressible(err)

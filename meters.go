@@ -50,8 +50,12 @@ func (x *exchange) meters() *meters {
 	return m
 }
 
-// attempt counts an attempt that served.
-func (m *meters) attempt() {
+// attempt counts an attempt by the verdict on it.
+func (m *meters) attempt(verdict string) {
+	if verdict != verdictServed {
+		metrics.attempts.WithLabelValues(m.provider, m.model, verdict).Inc()
+		return
+	}
 	m.attempts.get(func() prometheus.Counter {
 		return metrics.attempts.WithLabelValues(m.provider, m.model, verdictServed)
 	}).Inc()

@@ -157,15 +157,16 @@ func unreadable(err error) error {
 	return fail(ErrInvalidRequest, "the body cannot be read: %v", err)
 }
 
-// checkTexts looks into the strings of a body that is to be decoded, since what a
-// decoder makes of broken ones is not what the client sent.
-func (req *request) checkTexts() error {
+// toDecode makes ready for decoding the body. What a decoder makes of broken strings
+// is not what the client sent; and what is decoded refers to the body's memory.
+func (req *request) toDecode() error {
 	it := jsonscan.StrictObject(req.body)
 	for it.Next() {
 	}
 	if it.Err != nil {
 		return unreadable(it.Err)
 	}
+	req.loan.keep()
 	return nil
 }
 

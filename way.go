@@ -208,10 +208,9 @@ func (x *exchange) neutralRequest() (*api.Request, error) {
 	if x.neutral != nil || x.neutralErr != nil {
 		return x.neutral, x.neutralErr
 	}
-	if x.neutralErr = x.req.checkTexts(); x.neutralErr != nil {
+	if x.neutralErr = x.req.toDecode(); x.neutralErr != nil {
 		return nil, x.neutralErr
 	}
-	x.req.loan.keep() // what is decoded refers to it
 	req, err := clientCodec(x.op.api).DecodeRequest(x.req.body)
 	if err != nil {
 		x.neutralErr = inexpressible(err)

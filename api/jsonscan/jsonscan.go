@@ -4,8 +4,8 @@
 //
 // The structure of the whole document is checked (RFC 8259: brackets, commas,
 // colons, literals, numbers). The inside of strings is not, except by
-// StrictObject and StrictNames: escapes and control characters are left for whoever reads the
-// text.
+// StrictObject and, as far as it goes, StrictNames: escapes and control characters
+// are left for whoever reads the text.
 package jsonscan
 
 import (
