@@ -112,12 +112,18 @@ func FuzzCaddyfile(f *testing.F) {
 			f.Add("plexus {" + block)
 		}
 	}
+	f.Add("plexus {\n\tmodel <<END\n}") // a heredoc without its end
 	f.Fuzz(func(t *testing.T, source string) {
 		if strings.Contains(source, "config") || strings.Contains(source, "import") {
 			t.Skip("these read files")
 		}
+		// NewTestDispenser would end the process here.
+		tokens, err := caddyfile.Tokenize([]byte(source), "Testfile")
+		if err != nil {
+			t.Skip(err)
+		}
 		g := new(Gateway)
-		if g.UnmarshalCaddyfile(caddyfile.NewTestDispenser(source)) == nil {
+		if g.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)) == nil {
 			raw, err := json.Marshal(g)
 			require.NoError(t, err)
 			require.NoError(t, caddy.StrictUnmarshalJSON(raw, new(Gateway)), "what was parsed can be loaded")
