@@ -48,7 +48,8 @@ func (req *request) inspectForm() error {
 		}
 		at = start + length + len(delimiter)
 	}
-	if len(bytes.Trim(req.body[at+2:], "\r\n")) > 0 {
+	// A lone CR or LF makes some parsers miss the end.
+	if len(bytes.ReplaceAll(req.body[at+2:], []byte("\r\n"), nil)) > 0 {
 		return fail(ErrInvalidRequest, "more after the end of the form")
 	}
 	if req.model == "" {

@@ -113,6 +113,8 @@ func TestFormsHideNoModel(t *testing.T) {
 	f("\n"+model+end, "does not begin with its boundary")
 	f(model+end+model+end, "more after the end")
 	f(model+"--b-- \n", "more after the end")
+	f(model+"--b--\r", "more after the end")
+	f(model+"--b--LF", "more after the end")
 	f("--b "+model[3:]+end, "not a line of its own that ends in CRLF")
 	f("--bLF"+model[4:]+end, "not a line of its own that ends in CRLF")
 	f(part(name+"file", "LF--bLF"+name+"modelLFLFotherLF")+model+end, "field 1 of the form holds the text of its boundary")
