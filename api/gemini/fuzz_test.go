@@ -53,6 +53,7 @@ func FuzzDecodeResponse(f *testing.F) {
 		`{"candidates":[{"content":{"parts":[{"text":"é"}]},"groundingMetadata":{"groundingChunks":[{"web":{"uri":"u"}}],"groundingSupports":[{"segment":{"partIndex":9,"startIndex":1,"endIndex":2},"groundingChunkIndices":[0,-1]}]}}]}`,
 		`{"promptFeedback":{"blockReason":"OTHER"},"createTime":"2026-01-01T00:00:00Z"}`,
 		`{"candidates":[{"logprobsResult":{"chosenCandidates":[{"token":1}]},"citationMetadata":{"citations":[{"uri":"u","endIndex":99}]}}]}`,
+		"{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\xff\xff\"}]}}]}",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -74,14 +75,14 @@ func FuzzDecodeResponse(f *testing.F) {
 }
 
 // said is the texts and calls of a choice. Some texts were cut through a
-// character.
+// character; each byte of a broken one becomes a character of its own, as in JSON.
 func said(c *api.Choice) (out []string) {
 	for i := range c.Parts {
 		switch p := &c.Parts[i]; p.Kind {
 		case api.Text, api.Thinking:
-			out = append(out, strings.ToValidUTF8(p.Text, "\ufffd"))
+			out = append(out, string([]rune(p.Text)))
 		case api.ToolCall:
-			out = append(out, strings.ToValidUTF8(p.Call.Name, "\ufffd"))
+			out = append(out, string([]rune(p.Call.Name)))
 		}
 	}
 	return out
