@@ -15,10 +15,6 @@ type cursor struct {
 	// wanted are names of members, found that one of them stands somewhere.
 	wanted []string
 	found  bool
-	// looked is up to where control characters have been looked for, and odd
-	// whether the latest part has any.
-	looked int
-	odd    bool
 }
 
 func (c *cursor) fail(what string) error {
@@ -136,65 +132,19 @@ func (c *cursor) value() error {
 	}
 }
 
-// str passes a string. A quote closes it unless an odd number of backslashes
-// stands before; each run of them is counted once, so this stays linear.
+// str passes a string.
 func (c *cursor) str() error {
 	if c.checks == ofAll {
 		return c.strictStr()
 	}
-	start := c.i + 1
-	for i := start; ; i++ {
-		var err error
-		if i, err = c.quote(i); err != nil {
-			return err
-		}
-		backslashes := 0
-		for k := i - 1; k >= start && c.data[k] == '\\'; k-- {
-			backslashes++
-		}
-		if backslashes%2 == 0 {
-			c.i = i + 1
-			return nil
-		}
+	c.i = closingQuote(c.data, c.i+1, c.checks == ofNames)
+	if c.i < len(c.data) && c.data[c.i] != '"' {
+		return c.fail(badControl)
 	}
-}
-
-// part is how many bytes are looked through for control characters at once, while
-// they are in the processor's cache: a picture of megabytes is to be fetched from
-// memory only once.
-const part = 8 << 10
-
-// quote is where the next quote stands, where control characters may stand before
-// none.
-func (c *cursor) quote(i int) (at int, err error) {
-	if c.checks != ofNames {
-		if n := bytes.IndexByte(c.data[i:], '"'); n >= 0 {
-			return i + n, nil
-		}
-		c.i = len(c.data)
-		return 0, c.fail("")
+	if !c.take('"') {
+		return c.fail("")
 	}
-	for i < len(c.data) {
-		if i >= c.looked {
-			c.looked = min(i+part, len(c.data))
-			c.odd = hasControl(c.data[i:c.looked])
-		}
-		text := c.data[i:c.looked]
-		n := bytes.IndexByte(text, '"')
-		if n >= 0 {
-			text = text[:n]
-		}
-		// Between the members there may be line breaks.
-		if c.odd && hasControl(text) {
-			c.i = i + bytes.IndexFunc(text, func(r rune) bool { return r < ' ' })
-			return 0, c.fail(badControl)
-		}
-		if i += len(text); n >= 0 {
-			return i, nil
-		}
-	}
-	c.i = len(c.data)
-	return 0, c.fail("")
+	return nil
 }
 
 // container passes an object or an array. It keeps a bit for each open level
