@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -174,6 +175,9 @@ func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
 	}
 	a.header(status, kind, int64(len(body)))
 	a.finished = true
+	if len(body) > caddyhttp.DefaultMaxWriteChunk {
+		defer a.x.inBulk()()
+	}
 	if _, err := a.x.w.Write(body); err != nil {
 		a.lost = true
 		a.clientGone(err)

@@ -52,12 +52,7 @@ func (a *answer) relayWhole() *failure {
 		src = io.LimitReader(src, limit)
 	}
 	body, err := pool.readAll(src, a.res.ContentLength)
-	defer func() {
-		// HTTP/2 may still be writing what a client gave up.
-		if !a.lost {
-			pool.put(body)
-		}
-	}()
+	defer func() { a.giveBack(body) }()
 	if err != nil {
 		return a.gone(err)
 	}
@@ -74,6 +69,14 @@ func (a *answer) relayWhole() *failure {
 		body = a.ids.document(body)
 	}
 	return a.sendWhole(a.res.StatusCode, "", body)
+}
+
+// giveBack lets the memory of a body be used again, unless HTTP/2 may still be
+// writing what a client gave up.
+func (a *answer) giveBack(body []byte) {
+	if !a.lost {
+		a.x.gateway.buffers.put(body)
+	}
 }
 
 // relayBytes passes on audio, and what else Plexus does not look into, as it
@@ -103,7 +106,13 @@ func (a *answer) relayBytes(head []byte) *failure {
 		length = unknownLength
 	}
 	a.header(a.res.StatusCode, "", length)
-	for {
+	for grown := false; ; {
+		if len(head) >= len(buf) && !grown {
+			grown = true
+			buf = a.x.gateway.buffers.get(bulk)[:bulk]
+			defer a.giveBack(buf)
+			defer a.x.inBulk()()
+		}
 		if err := a.send(head); err != nil {
 			a.lost = true
 			a.clientGone(err)

@@ -12,9 +12,11 @@ type cursor struct {
 	data   []byte
 	i      int
 	checks checks
-	// wanted are names of members, found that one of them stands somewhere.
-	wanted []string
-	found  bool
+	// wanted are names of members, initials has a bit for each, and
+	// found tells that one of them stands somewhere.
+	wanted   []string
+	initials uint64
+	found    bool
 }
 
 func (c *cursor) fail(what string) error {
@@ -75,10 +77,18 @@ func (c *cursor) key() (from, to int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if len(c.wanted) > 0 && !c.found {
-		c.found = slices.Contains(c.wanted, string(c.data[from:c.i-1]))
+	if to = c.i - 1; c.initials&initial(c.data[from:to]) != 0 && !c.found {
+		c.found = slices.Contains(c.wanted, string(c.data[from:to]))
 	}
-	return from, c.i - 1, nil
+	return from, to, nil
+}
+
+// initial is a bit for the first letter of a name and its length.
+func initial(name []byte) uint64 {
+	if len(name) == 0 {
+		return 0
+	}
+	return 1 << ((int(name[0]) + 7*len(name)) % 64)
 }
 
 // shortName passes a string of a few plain characters, as nearly all names are.

@@ -23,6 +23,9 @@ func StrictObject(data []byte) Iter { return openStrictly(data, ofAll) }
 func StrictNames(data []byte, wanted ...string) Iter {
 	it := openStrictly(data, ofNames)
 	it.c.wanted = wanted
+	for _, name := range wanted {
+		it.c.initials |= initial([]byte(name))
+	}
 	return it
 }
 
