@@ -124,9 +124,13 @@ type estimate struct{ input, output int }
 // nobody knows the length of one before it is there.
 const typicalAnswer = 500
 
-// estimate is made of the size of the body, and of what it allows the answer.
+// attachment is about how many tokens a picture is, however many bytes it has.
+const attachment = 1000
+
+// estimate takes a fourth of the body's bytes for tokens, what English text comes
+// to, roughly, each file for one picture, and the answer for as long as it may be.
 func (req *request) estimate(op *operation) estimate {
-	e := estimate{input: inputTokens(req.body)}
+	e := estimate{input: req.files*attachment + (len(req.body)-req.fileBytes)/4}
 	if op.verb == verbGenerate {
 		e.output = typicalAnswer
 		if req.outputLimit > 0 {
@@ -134,44 +138,4 @@ func (req *request) estimate(op *operation) estimate {
 		}
 	}
 	return e
-}
-
-// attachment is about how many tokens a picture is, however many bytes it has.
-const attachment = 1000
-
-// inputTokens is a fourth of the body's bytes, what English text comes to, roughly.
-// Files count as one picture each. Only what stands without a quote for long can
-// be one, so that most of a body need not be looked at.
-func inputTokens(body []byte) int {
-	const least = 4 * attachment
-	tokens, rest := 0, len(body)
-	for len(body) > least {
-		if quote := bytes.LastIndexByte(body[:least], '"'); quote >= 0 {
-			body = body[quote+1:]
-			continue
-		}
-		length := bytes.IndexByte(body, '"')
-		if length < 0 {
-			length = len(body)
-		}
-		if isFile(body[:length]) {
-			tokens += attachment
-			rest -= length
-		}
-		body = body[min(length+1, len(body)):]
-	}
-	return tokens + rest/4
-}
-
-// isFile tells whether what stands between two quotes looks like a file in
-// base64, or a data URL of one.
-func isFile(text []byte) bool {
-	for _, c := range text[:256] {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '+' <= c && c <= ';', c == '_':
-		default:
-			return false
-		}
-	}
-	return true
 }

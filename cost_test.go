@@ -386,10 +386,21 @@ func BenchmarkCostOfARequest(b *testing.B) {
 	}
 }
 
-func BenchmarkEstimate(b *testing.B) {
-	body := []byte(`{"messages":[` + strings.Repeat(`{"role":"user","content":"a few words of text, as people write them"},`, 1000) + `{}]}`)
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		inputTokens(body)
+func TestEstimate(t *testing.T) {
+	chat := operation{api: api.Chat, verb: verbGenerate}
+	f := func(content string, files int) {
+		t.Helper()
+		req := request{body: []byte(`{"model":"fast","max_tokens":7,"messages":[{"role":"user","content":[` + content + `]}]}`)}
+		require.NoError(t, req.inspect(&chat))
+		text := len(req.body)
+		if files > 0 {
+			text -= 9000 * files
+		}
+		require.Equal(t, estimate{input: files*attachment + text/4, output: 7}, req.estimate(&chat))
 	}
+	picture := strings.Repeat("iVBORw0+/", 1000)
+	f(`{"type":"text","text":"`+strings.Repeat("some text", 1000)+`"}`, 0)
+	f(`{"type":"text","text":"`+picture[:3999]+`"}`, 0)
+	f(`{"type":"image","source":{"type":"base64","data":"`+picture+`"}}`, 1)
+	f(`{"type":"image_url","image_url":{"url":"data:image/png;base64,`+picture[22:]+`"}},{"inlineData":{"data":"`+strings.ReplaceAll(picture, "+/", "-_")+`"}}`, 2)
 }

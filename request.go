@@ -53,6 +53,9 @@ type request struct {
 	// marked says that the body has members that may hold what another vendor's
 	// model said.
 	marked bool
+	// files are the strings that look like pictures or other files, fileBytes is
+	// how long these are together.
+	files, fileBytes int
 	// surcharge names a member for which a request costs something else than the
 	// catalog says; empty for none.
 	surcharge string
@@ -147,6 +150,7 @@ func (req *request) inspect(op *operation) error {
 		return unreadable(it.Err)
 	}
 	req.marked = it.Found()
+	req.files, req.fileBytes = it.Files()
 	if op.api == api.Gemini {
 		return req.setPathModel(op.model)
 	}

@@ -17,6 +17,8 @@ type cursor struct {
 	wanted   []string
 	initials uint64
 	found    bool
+	// files are the strings so far that look like files, fileBytes their bytes.
+	files, fileBytes int
 }
 
 func (c *cursor) fail(what string) error {
@@ -147,9 +149,14 @@ func (c *cursor) str() error {
 	if c.checks == ofAll {
 		return c.strictStr()
 	}
-	c.i = closingQuote(c.data, c.i+1, c.checks == ofNames)
+	start := c.i + 1
+	c.i = closingQuote(c.data, start, c.checks == ofNames)
 	if c.i < len(c.data) && c.data[c.i] != '"' {
 		return c.fail(badControl)
+	}
+	if text := c.data[start:c.i]; len(text) >= leastFile && isFile(text) {
+		c.files++
+		c.fileBytes += len(text)
 	}
 	if !c.take('"') {
 		return c.fail("")

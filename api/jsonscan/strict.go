@@ -32,6 +32,26 @@ func StrictNames(data []byte, wanted ...string) Iter {
 // Found tells whether one of the members passed so far has a wanted name.
 func (it *Iter) Found() bool { return it.c.found }
 
+// leastFile is the size in bytes from which on a string may be a file.
+const leastFile = 4000
+
+// Files are the strings passed so far that look like files, in base64 or as a data
+// URL of it, of 4,000 bytes and more; and how many bytes these have. StrictObject
+// does not look for them.
+func (it *Iter) Files() (count, bytes int) { return it.c.files, it.c.fileBytes }
+
+// isFile looks at the first bytes of a text, in which prose has a space.
+func isFile(text []byte) bool {
+	for _, c := range text[:256] {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '+' <= c && c <= ';', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 func openStrictly(data []byte, which checks) Iter {
 	it := Iter{c: cursor{data: data, checks: which}, object: true}
 	it.open('{', ErrNotObject)
