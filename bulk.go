@@ -10,7 +10,7 @@ const bulk = 512 << 10
 // takes eight times as much gets eight times as long, so that no client that is
 // slow but reads is given up. One that has stopped reading is given up later, as one
 // is that reads 64 KiB whenever its time is nearly over. A server whose
-// max_write_chunk is set keeps it.
+// max_write_chunk is another one keeps it.
 func (x *exchange) inBulk() (restore func()) {
 	_, w := caddyhttp.IdleTimeoutsFromContext(x.r.Context())
 	if w == nil || w.MaxChunk != caddyhttp.DefaultMaxWriteChunk || x.r.ProtoMajor != 1 {
