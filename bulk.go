@@ -8,9 +8,9 @@ const bulk = 512 << 10
 // inBulk lets a client of HTTP/1.1 be written so much at once, where Caddy writes
 // 64 KiB and sets a deadline for each: a megabyte then costs a third less. What
 // takes eight times as much gets eight times as long, so that no client that is
-// slow but reads is given up. One that has stopped reading is given up later, as one
-// is that reads 64 KiB whenever its time is nearly over. A server whose
-// max_write_chunk is another one keeps it.
+// slow but reads is given up; one that has stopped reading is so after eight times
+// write_idle, 8 minutes by default. A server whose max_write_chunk is another one
+// keeps it.
 func (x *exchange) inBulk() (restore func()) {
 	_, w := caddyhttp.IdleTimeoutsFromContext(x.r.Context())
 	if w == nil || w.MaxChunk != caddyhttp.DefaultMaxWriteChunk || x.r.ProtoMajor != 1 {

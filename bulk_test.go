@@ -1,8 +1,12 @@
 package plexus
 
 import (
+	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,4 +41,37 @@ func TestInBulk(t *testing.T) {
 	}
 	x := exchange{r: httptest.NewRequest(http.MethodPost, "/", nil)}
 	x.inBulk()() // write_idle is off
+}
+
+// What is read of a chunk comes when the buffer is full: a large one held it back.
+func TestALargeChunkIsPassedOnAsItComes(t *testing.T) {
+	const size, begun = 1 << 20, 64 << 10
+	heard := make(chan struct{})
+	p := newProvider(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		sound := make([]byte, size)
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", size)
+		_, _ = conn.Write(sound[:begun])
+		<-heard
+		_, _ = conn.Write(sound[begun:])
+		_, _ = io.WriteString(conn, "\r\n0\r\n\r\n")
+	})
+	_, url := inOrder(t, "", p.URL)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/audio/speech", strings.NewReader(`{"model":"fast","input":"hi"}`))
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	n, err := io.ReadFull(res.Body, make([]byte, begun))
+	close(heard)
+	require.NoError(t, err, "%d bytes came", n)
+	rest, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Len(t, rest, size-begun)
 }

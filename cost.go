@@ -130,7 +130,7 @@ const attachment = 1000
 // estimate takes a fourth of the body's bytes for tokens, what English text comes
 // to, roughly, each file for one picture, and the answer for as long as it may be.
 func (req *request) estimate(op *operation) estimate {
-	e := estimate{input: req.files*attachment + (len(req.body)-req.fileBytes)/4}
+	e := estimate{input: req.files*attachment + (len(req.body)-req.fileBytes)/bytesPerToken}
 	if op.verb == verbGenerate {
 		e.output = typicalAnswer
 		if req.outputLimit > 0 {

@@ -401,6 +401,7 @@ func TestEstimate(t *testing.T) {
 	picture := strings.Repeat("iVBORw0+/", 1000)
 	f(`{"type":"text","text":"`+strings.Repeat("some text", 1000)+`"}`, 0)
 	f(`{"type":"text","text":"`+picture[:3999]+`"}`, 0)
+	f(`{"type":"image_url","image_url":{"url":"data:image\/png;base64,`+picture[23:]+`"}}`, 1)
 	f(`{"type":"image","source":{"type":"base64","data":"`+picture+`"}}`, 1)
 	f(`{"type":"image_url","image_url":{"url":"data:image/png;base64,`+picture[22:]+`"}},{"inlineData":{"data":"`+strings.ReplaceAll(picture, "+/", "-_")+`"}}`, 2)
 }

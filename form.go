@@ -49,7 +49,11 @@ func (req *request) inspectForm() error {
 		at = start + length + len(delimiter)
 	}
 	// A lone CR or LF makes some parsers miss the end.
-	if len(bytes.ReplaceAll(req.body[at+2:], []byte("\r\n"), nil)) > 0 {
+	rest, found := req.body[at+2:], true
+	for found {
+		rest, found = bytes.CutPrefix(rest, []byte("\r\n"))
+	}
+	if len(rest) > 0 {
 		return fail(ErrInvalidRequest, "more after the end of the form")
 	}
 	if req.model == "" {

@@ -107,7 +107,9 @@ func (a *answer) relayBytes(head []byte) *failure {
 	}
 	a.header(a.res.StatusCode, "", length)
 	for grown := false; ; {
-		if len(head) >= len(buf) && !grown {
+		// Of what comes in chunks, a read returns when the buffer is full: a large
+		// one would hold back what has come.
+		if len(head) >= len(buf) && !grown && a.res.ContentLength >= 0 {
 			grown = true
 			buf = a.x.gateway.buffers.get(bulk)[:bulk]
 			defer a.giveBack(buf)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -326,6 +327,11 @@ func TestAudioIsRelayedAsItComes(t *testing.T) {
 	got := post(t, url+"/v1/audio/speech", `{"model":"fast","input":"hi","voice":"alloy"}`)
 	require.Equal(t, "audio/mpeg", got.header.Get("Content-Type"))
 	require.Equal(t, sound, got.body)
+
+	long := strings.Repeat(sound, 20)
+	announced := newProvider(t, says(200, long, "Content-Type", "audio/mpeg", "Content-Length", strconv.Itoa(len(long))))
+	_, url = inOrder(t, "", announced.URL)
+	require.Equal(t, long, post(t, url+"/v1/audio/speech", `{"model":"fast"}`).body, "what is read into a larger buffer is passed on too")
 
 	broken := newProvider(t, says(200, sound, "Content-Type", "audio/mpeg", "Content-Length", "999999"))
 	_, url = inOrder(t, "", broken.URL)

@@ -79,7 +79,7 @@ func (c *cursor) key() (from, to int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	if to = c.i - 1; c.initials&initial(c.data[from:to]) != 0 && !c.found {
+	if to = c.i - 1; !c.found && c.initials&initial(c.data[from:to]) != 0 {
 		c.found = slices.Contains(c.wanted, string(c.data[from:to]))
 	}
 	return from, to, nil
@@ -144,7 +144,8 @@ func (c *cursor) value() error {
 	}
 }
 
-// str passes a string.
+// str passes a string, checks as much of its inside as is to be checked, and notes
+// whether it is a file.
 func (c *cursor) str() error {
 	if c.checks == ofAll {
 		return c.strictStr()

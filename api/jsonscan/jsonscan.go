@@ -1,6 +1,6 @@
 // Package jsonscan walks JSON without decoding it. A gateway that relays
 // megabytes needs to know where one member stands, not what all of them say:
-// strings are skipped a quote at a time, nothing is copied, nothing allocated.
+// strings are skipped without a look at each byte, nothing is copied or allocated.
 //
 // The structure of the whole document is checked (RFC 8259: brackets, commas,
 // colons, literals, numbers). The inside of strings is not, except by

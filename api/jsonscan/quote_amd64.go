@@ -2,12 +2,10 @@ package jsonscan
 
 import "golang.org/x/sys/cpu"
 
-var hasAVX2 = cpu.X86.HasAVX2
-
 // closingQuote is closingQuoteGeneric for whole blocks at a time, where they are
 // there and the processor can.
 func closingQuote(data []byte, i int, controls bool) int {
-	if !hasAVX2 || len(data)-i < block {
+	if !cpu.X86.HasAVX2 || len(data)-i < block {
 		return closingQuoteGeneric(data, i, controls)
 	}
 	var mask uint64
@@ -28,10 +26,9 @@ func closingQuote(data []byte, i int, controls bool) int {
 	return closingQuoteGeneric(data, i, controls)
 }
 
-// closingQuoteBlocks does it with n bytes from first on, a multiple of 64. Of the
-// control characters it finds those whose bit within their block is in controls.
-// Where it finds nothing, it returns n, and whether a backslash escapes the byte
-// that follows.
+// closingQuoteBlocks does it with n bytes from first on, a multiple of 64. Controls
+// is all ones where control characters are looked for, else 0. Where it finds
+// nothing, it returns n, and whether a backslash escapes the byte that follows.
 //
 //go:noescape
 func closingQuoteBlocks(first *byte, n int, controls uint64) (at int, escaped bool)

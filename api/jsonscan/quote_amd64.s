@@ -2,10 +2,10 @@
 
 // One bit for each byte of a block tells what it is. Which bytes a backslash
 // escapes comes out of an addition: a run of backslashes carries into the byte
-// behind it, and whether that byte is as far from the start of the run as an odd
-// number of them, shows in where the run began (G. Langdale and D. Lemire,
-// Parsing Gigabytes of JSON per Second, VLDB Journal 28, 2019, section 3.1.1).
-// So nothing is decided byte by byte, and code costs what prose does.
+// behind it, which is escaped if the run is odd, and that shows in whether the run
+// began at an even byte. The method is simdjson's, with its single addition for
+// runs that begin at odd bytes (G. Langdale and D. Lemire, Parsing Gigabytes of
+// JSON per Second, VLDB Journal 28, 2019, section 3.1.1, has two).
 //
 // func closingQuoteBlocks(first *byte, n int, controls uint64) (at int, escaped bool)
 TEXT ·closingQuoteBlocks(SB), NOSPLIT, $0-33

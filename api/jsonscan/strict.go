@@ -42,9 +42,10 @@ func (it *Iter) Files() (count, bytes int) { return it.c.files, it.c.fileBytes }
 
 // isFile looks at the first bytes of a text, in which prose has a space.
 func isFile(text []byte) bool {
-	for _, c := range text[:256] {
+	for i, c := range text[:256] {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '+' <= c && c <= ';', c == '_':
+		case c == '\\' && text[i+1] == '/': // as PHP writes a slash
 		default:
 			return false
 		}
