@@ -106,11 +106,10 @@ func (a *answer) relayBytes(head []byte) *failure {
 		length = unknownLength
 	}
 	a.header(a.res.StatusCode, "", length)
-	for grown := false; ; {
+	for {
 		// Of what comes in chunks, a read returns when the buffer is full: a large
 		// one would hold back what has come.
-		if len(head) >= len(buf) && !grown && a.res.ContentLength >= 0 {
-			grown = true
+		if len(buf) < bulk && len(head) >= len(buf) && a.res.ContentLength >= 0 {
 			buf = a.x.gateway.buffers.get(bulk)[:bulk]
 			defer a.giveBack(buf)
 			defer a.x.inBulk()()

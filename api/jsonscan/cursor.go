@@ -12,8 +12,8 @@ type cursor struct {
 	data   []byte
 	i      int
 	checks checks
-	// wanted are names of members, initials has a bit for each, and
-	// found tells that one of them stands somewhere.
+	// wanted are names of members, initials has a bit for each, and found tells
+	// that one of them stands somewhere.
 	wanted   []string
 	initials uint64
 	found    bool
