@@ -22,7 +22,7 @@ import (
 // of Go.
 
 // drain takes a request's body as a transport does, and answers.
-type drain struct{ canned }
+type drain struct{ http.RoundTripper }
 
 func (d drain) RoundTrip(r *http.Request) (*http.Response, error) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
@@ -31,7 +31,7 @@ func (d drain) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Body.Close(); err != nil {
 		return nil, err
 	}
-	return d.canned.RoundTrip(r)
+	return d.RoundTripper.RoundTrip(r)
 }
 
 // sink is a client that takes everything.
@@ -51,7 +51,7 @@ type passing struct {
 	flushes       int
 }
 
-func passingOf(t *testing.T, path, body string, answer canned) passing {
+func passingOf(t *testing.T, path, body string, answer http.RoundTripper) passing {
 	t.Helper()
 	g := largeGateway(1, 2, 1)
 	provisionLarge(t, g)
@@ -107,15 +107,22 @@ func TestAllocationsOfALargeQuestion(t *testing.T) {
 	require.Less(t, got.bytes, 100_000.0, "of a body of %d bytes", len(text))
 }
 
-// An event of a stream costs a flush, and no memory.
+// An event of a stream costs a flush, and no memory. Of a provider that does not
+// pause it costs the part of one.
 func TestAllocationsOfAnEvent(t *testing.T) {
 	ask := strings.Replace(streamFast, "fast", "alias-0", 1)
-	stream := func(events int) passing {
-		return passingOf(t, "/v1/chat/completions", ask, canned{eventStream, chatRole + strings.Repeat(chatHello, events) + chatStop + chatUsage + chatDone})
+	stream := func(events int, at func(string) http.RoundTripper) passing {
+		return passingOf(t, "/v1/chat/completions", ask, at(chatRole+strings.Repeat(chatHello, events)+chatStop+chatUsage+chatDone))
 	}
-	short, long := stream(10), stream(1010)
+	byEvent := func(all string) http.RoundTripper { return reads(strings.SplitAfter(all, "\n\n")) }
+	short, long := stream(10, byEvent), stream(1010, byEvent)
 	require.InDelta(t, short.allocs, long.allocs, 5)
 	require.Equal(t, short.flushes+1000, long.flushes)
+
+	atOnce := func(all string) http.RoundTripper { return canned{eventStream, all} }
+	short, long = stream(1000, atOnce), stream(2000, atOnce)
+	require.InDelta(t, short.allocs, long.allocs, 5)
+	require.Less(t, long.flushes-short.flushes, 100)
 }
 
 // What is between a body in memory and the target that is asked first needs no

@@ -292,13 +292,15 @@ func streamType(array bool) string {
 }
 
 // follow sends what was held back and then what each event comes to, in a flush
-// of its own.
+// of its own unless the provider is far ahead.
 func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 	var lingers *time.Timer
 	for {
-		if err := t.sendBuffered(); err != nil {
-			t.clientGone(err)
-			return
+		if !farAhead(reader, t.buf) {
+			if err := t.sendBuffered(); err != nil {
+				t.clientGone(err)
+				return
+			}
 		}
 		if t.closed && lingers == nil {
 			// All is told, and the client waits for the body's end. The
@@ -359,17 +361,12 @@ func (t *translation) finish(cause error) {
 // sendBuffered sends what the encoder has written, if anything.
 func (t *translation) sendBuffered() error {
 	out := t.buf
-	if t.buf = t.buf[:0]; cap(t.buf) > keptBuffer {
-		t.buf = nil // one image shall not stay for the rest of the stream
-	}
+	t.buf = emptied(out)
 	if len(out) == 0 {
 		return nil
 	}
 	return t.send(out)
 }
-
-// keptBuffer is the size in bytes of the buffer that a stream may keep for good.
-const keptBuffer = 64 << 10
 
 // counter is a watcher of what was decoded: it knows the usage.
 type counter struct{ usage api.Usage }

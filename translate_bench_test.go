@@ -63,7 +63,7 @@ func BenchmarkTranslate(b *testing.B) {
 	}
 }
 
-func benchHandler(b *testing.B, a api.API, answer canned) *Handler {
+func benchHandler(b testing.TB, a api.API, answer http.RoundTripper) *Handler {
 	b.Helper()
 	g := &Gateway{
 		Providers: []*Provider{{Name: "p", BaseURLs: map[string]string{string(a): "http://127.0.0.1:1/v1"}}},

@@ -12,6 +12,9 @@ import (
 type Watcher struct {
 	usage   api.Usage
 	choices api.Choices
+
+	echo api.Echo
+	text []byte // the last of the event that is being looked at
 }
 
 // Event implements api.Watcher.
@@ -22,6 +25,17 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	if string(data) == "[DONE]" {
 		return api.Signs{Finished: true, Closed: true}
 	}
+	if signs, ok := w.echo.Repeats(data); ok {
+		return signs
+	}
+	signs := w.look(data)
+	w.echo.Learn(data, w.text, signs)
+	w.text = nil
+	return signs
+}
+
+// look finds out what an event tells.
+func (w *Watcher) look(data []byte) api.Signs {
 	var signs api.Signs
 	hasUsage, hasChoice := false, false
 	doc := jsonscan.Walk(data)
@@ -76,7 +90,7 @@ func (w *Watcher) choice(doc *jsonscan.Walker, signs *api.Signs) {
 			case "usage": // Moonshot's streams
 				w.usage = openai.Usage(doc.Value(), w.usage)
 			case "delta":
-				delta(doc, signs)
+				w.delta(doc, signs)
 			}
 		}
 	}
@@ -84,7 +98,7 @@ func (w *Watcher) choice(doc *jsonscan.Walker, signs *api.Signs) {
 }
 
 // delta looks at what a choice says.
-func delta(doc *jsonscan.Walker, signs *api.Signs) {
+func (w *Watcher) delta(doc *jsonscan.Walker, signs *api.Signs) {
 	if !doc.Object() {
 		return
 	}
@@ -93,6 +107,7 @@ func delta(doc *jsonscan.Walker, signs *api.Signs) {
 		if string(key) != "role" && !api.Empty(value) {
 			signs.Content = true
 			signs.Size += sizeOf(key, value)
+			w.text = value
 		}
 	}
 }

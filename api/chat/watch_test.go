@@ -282,6 +282,25 @@ func TestRecordedAnswers(t *testing.T) {
 	}
 }
 
+// An event is seen as what it is, whatever came before it.
+func FuzzWatcherOfTwo(f *testing.F) {
+	for _, seed := range [][2]string{
+		{`{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}`, `{"choices":[{"index":0,"delta":{"content":" there"},"finish_reason":null}]}`},
+		{`{"choices":[{"index":0,"delta":{"content":"Hi"}}]}`, `{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}`},
+		{`{"choices":[{"index":0,"delta":{"content":"Hi"}}],"usage":{"prompt_tokens":1}}`, `{"choices":[{"index":0,"delta":{"content":"\""}}],"usage":{"prompt_tokens":1}}`},
+		{`{"choices":[{"index":0,"delta":{"content":"a","role":"b"}},{"index":1,"finish_reason":"stop"}]}`, `{"choices":[{"index":0,"delta":{"content":"b","role":"b"}},{"index":1,"finish_reason":"stop"}]}`},
+	} {
+		f.Add([]byte(seed[0]), []byte(seed[1]))
+	}
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		w, fresh := new(chat.Watcher), new(chat.Watcher)
+		require.Equal(t, w.Event(nil, one), fresh.Event(nil, one))
+		fresh.Event(nil, []byte(`{}`)) // tells nothing
+		require.Equal(t, fresh.Event(nil, two), w.Event(nil, two))
+		require.Equal(t, fresh.Usage(), w.Usage())
+	})
+}
+
 func FuzzWatcher(f *testing.F) {
 	for _, seed := range []string{
 		`{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}],"usage":null}`,

@@ -10,21 +10,32 @@ import (
 // Watcher watches a message, streamed or whole.
 type Watcher struct {
 	usage api.Usage
+	echo  api.Echo
 }
 
 // Event implements api.Watcher. The type inside the data decides: the event's
 // name only repeats it, and some imitators leave it out.
 func (w *Watcher) Event(_, data []byte) api.Signs {
+	if signs, ok := w.echo.Repeats(data); ok {
+		return signs
+	}
+	signs, text := w.look(data)
+	w.echo.Learn(data, text, signs)
+	return signs
+}
+
+// look finds out what an event tells, and the last text that it has.
+func (w *Watcher) look(data []byte) (signs api.Signs, text []byte) {
 	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))
 	switch kind {
 	case "content_block_delta":
-		said := says(jsonscan.Member(data, "delta"))
-		return api.Signs{Content: said > 0, Size: said}
+		signs.Size, text = says(jsonscan.Member(data, "delta"))
+		signs.Content = signs.Size > 0
 	case "content_block_start":
-		said := says(jsonscan.Member(data, "content_block"))
-		return api.Signs{Content: said > 0, Size: said, Works: true}
+		signs.Size, _ = says(jsonscan.Member(data, "content_block"))
+		signs.Content, signs.Works = signs.Size > 0, true
 	case "content_block_stop":
-		return api.Signs{Works: true}
+		signs.Works = true
 	case "message_start":
 		// A stream tells its usage twice: here the input, in message_delta the
 		// output and whatever else became final, each number a total so far.
@@ -32,28 +43,29 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	case "message_delta":
 		w.usage = tokens(jsonscan.Member(data, "usage"), w.usage)
 		stopped := !api.Empty(jsonscan.Member(jsonscan.Member(data, "delta"), "stop_reason"))
-		return api.Signs{Content: stopped, Finished: stopped}
+		signs.Content, signs.Finished = stopped, stopped
 	case "message_stop":
-		return api.Signs{Finished: true, Closed: true}
+		signs.Finished, signs.Closed = true, true
 	case "error":
-		return api.Signs{Failed: true}
+		signs.Failed = true
 	case "":
 		// Imitators send their own error objects.
-		return api.Signs{Failed: !api.Empty(jsonscan.Member(data, "error"))}
+		signs.Failed = !api.Empty(jsonscan.Member(data, "error"))
 	}
-	return api.Signs{}
+	return signs, text
 }
 
-// says is the size of what a block or a delta holds beside its type: the start of
-// a tool call has its name, that of text and thinking is empty.
-func says(raw []byte) (size int) {
+// says is the size of what a block or a delta holds beside its type, and the last
+// of it: the start of a tool call has its name, that of text and thinking is empty.
+func says(raw []byte) (size int, last []byte) {
 	it := jsonscan.Object(raw)
 	for it.Next() {
 		if string(it.Key) != "type" && !api.Empty(it.Value()) {
-			size += api.SizeOf(it.Value())
+			last = it.Value()
+			size += api.SizeOf(last)
 		}
 	}
-	return size
+	return size, last
 }
 
 // Answer implements api.Watcher.

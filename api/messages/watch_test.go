@@ -267,6 +267,24 @@ func TestRecordedAnswers(t *testing.T) {
 	}
 }
 
+// An event is seen as what it is, whatever came before it.
+func FuzzWatcherOfTwo(f *testing.F) {
+	for _, seed := range [][2]string{
+		{`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hi"}}`, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" there"}}`},
+		{`{"type":"content_block_delta","index":0,"delta":{"text":"Hi"}}`, `{"type":"content_block_delta","index":0,"delta":{"text":"\n"}}`},
+		{`{"type":"content_block_delta","delta":{"text":"a","partial_json":"b"}}`, `{"type":"content_block_delta","delta":{"text":"a","partial_json":"c"}}`},
+	} {
+		f.Add([]byte(seed[0]), []byte(seed[1]))
+	}
+	f.Fuzz(func(t *testing.T, one, two []byte) {
+		w, fresh := new(messages.Watcher), new(messages.Watcher)
+		require.Equal(t, w.Event(nil, one), fresh.Event(nil, one))
+		fresh.Event(nil, []byte(`{"type":"ping"}`)) // tells nothing
+		require.Equal(t, fresh.Event(nil, two), w.Event(nil, two))
+		require.Equal(t, fresh.Usage(), w.Usage())
+	})
+}
+
 func FuzzWatcher(f *testing.F) {
 	for _, seed := range []string{
 		`{"type":"message_start","message":{"usage":{"input_tokens":3,"cache_read_input_tokens":null,"output_tokens":1}}}`,

@@ -45,6 +45,7 @@ type Reader struct {
 	src     io.Reader
 	buf     []byte
 	from    int // start of the event being looked for
+	end     int // of that event, once it has been found; 0 before
 	line    int // start of the line being looked at
 	seen    int // what was searched for its end already
 	to      int // end of what was read
@@ -64,9 +65,9 @@ func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
 func (r *Reader) Next() (Event, error) {
 	r.release()
 	for {
-		if end := r.findEnd(); end > 0 {
-			raw := r.buf[r.from:end]
-			r.from, r.inside = end, false
+		if r.Ahead() > 0 {
+			raw := r.buf[r.from:r.end]
+			r.from, r.end, r.inside = r.end, 0, false
 			return r.parse(raw), nil
 		}
 		if r.err != nil {
@@ -76,6 +77,18 @@ func (r *Reader) Next() (Event, error) {
 			return Event{}, err
 		}
 	}
+}
+
+// Ahead is how many bytes that Next has not returned yet have been read of the
+// source, if Next needs to read no more for an event; else 0.
+func (r *Reader) Ahead() int {
+	if r.end == 0 {
+		r.end = r.findEnd()
+	}
+	if r.end == 0 {
+		return 0
+	}
+	return r.to - r.from
 }
 
 // last is what remains when the source has ended.
@@ -163,6 +176,7 @@ func (r *Reader) release() {
 func (r *Reader) move(buf []byte) {
 	copy(buf, r.buf[r.from:r.to])
 	r.line, r.seen, r.to = r.line-r.from, r.seen-r.from, r.to-r.from
+	r.end = max(r.end-r.from, 0)
 	r.buf, r.from = buf, 0
 }
 

@@ -115,6 +115,23 @@ func (endless) Read(p []byte) (int, error) {
 }
 
 // What a stream holds does not depend on what flowed through it.
+// readWatched reads a stream, and looks ahead all the time.
+func readWatched(src *chunked) ([]event, error) {
+	reader := sse.NewReader(src)
+	var events []event
+	for {
+		ahead, left := reader.Ahead(), len(src.rest)
+		ev, err := reader.Next()
+		if ahead > 0 && (err != nil || len(src.rest) != left || len(ev.Raw) > ahead) {
+			return nil, fmt.Errorf("%d bytes were ahead, and then came %q, %w", ahead, ev.Raw, err)
+		}
+		if err != nil {
+			return events, err
+		}
+		events = append(events, event{string(ev.Raw), string(ev.Name), string(ev.Data)})
+	}
+}
+
 func TestBufferIsGivenBack(t *testing.T) {
 	large := "data: " + strings.Repeat("x", 1<<20) + "\n\n"
 	small := strings.Repeat("data: y\n\n", 1000)
@@ -126,6 +143,29 @@ func TestBufferIsGivenBack(t *testing.T) {
 	require.LessOrEqual(t, reader.Held(), 64<<10)
 }
 
+// What has been read already needs no other read, and to ask for it changes nothing.
+func TestAhead(t *testing.T) {
+	f := func(first, second string, want ...int) {
+		t.Helper()
+		reader := sse.NewReader(io.MultiReader(strings.NewReader(first), strings.NewReader(second)))
+		for _, ahead := range want {
+			_, err := reader.Next()
+			require.NoError(t, err)
+			require.Equal(t, ahead, reader.Ahead())
+			require.Equal(t, ahead, reader.Ahead())
+		}
+		_, err := reader.Next()
+		require.ErrorIs(t, err, io.EOF)
+		require.Zero(t, reader.Ahead())
+	}
+	f("data: 1\n\n", "data: 2\n\n", 0, 0)
+	f("data: 1\n\ndata: 2\n\n", "", 9, 0)
+	f("data: 1\n\ndata: 2\n", "\n", 0, 0) // the second is not whole yet
+	f("data: 1\n\ndata: 2\n\nda", "ta: 3\n\n", 11, 0, 0)
+	f("data: 1\r\n\r\n: 2\r\n\r\n", "data: 3", 7, 0, 0)
+	f("data: "+strings.Repeat("x", 1<<20)+"\n\ndata: 2\n\ndata: 3\n\n", "", 18, 9, 0)
+}
+
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("event: a\r\ndata: b\r\n\r\n: c\n\ndata\n\ndata: x"), uint8(3))
 	f.Fuzz(func(t *testing.T, stream []byte, chunk uint8) {
@@ -134,6 +174,9 @@ func FuzzReader(f *testing.F) {
 		cut, err := readAll(&chunked{stream, int(chunk)%7 + 1})
 		require.ErrorIs(t, err, io.EOF)
 		require.Equal(t, whole, cut, "how a stream is cut into reads must not matter")
+		watched, err := readWatched(&chunked{stream, int(chunk) + 1})
+		require.ErrorIs(t, err, io.EOF)
+		require.Equal(t, whole, watched, "nor how far ahead it is")
 
 		var raw strings.Builder
 		for _, ev := range whole {
