@@ -30,6 +30,9 @@ const (
 	mostHeld  = 64 << 20
 	// believed is how much memory a size is worth that a client only announces.
 	believed = 1 << 20
+	// worthFreeing is how many bytes go back to the system at once. Less waits for
+	// the collector: all else that is free goes with it, and is soon wanted again.
+	worthFreeing = 8 << 20
 	// keptFor is how long a buffer is kept that nobody wants, at least.
 	keptFor = 5 * time.Second
 )
@@ -117,7 +120,7 @@ func (b *buffers) tidy() {
 		b.timer.Reset(keptFor)
 	}
 	b.mu.Unlock()
-	if dropped >= believed {
+	if dropped >= worthFreeing {
 		// Nothing else may be going on that would make the collector run.
 		debug.FreeOSMemory()
 	}

@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 )
 
 // Large questions: a conversation of ordinary text, which JSON has to escape
@@ -88,21 +92,74 @@ func words(number, size int) string {
 }
 
 // asked is a script's question, against which the provider holds what it gets.
-type asked struct{ head, tail []byte }
+type asked struct {
+	head, tail []byte
+	sums       sync.Map // of so many first bytes, uint32
+}
 
 func newAsked(s *script) *asked {
 	head, tail := s.conversation()
-	return &asked{head, tail}
+	return &asked{head: head, tail: tail}
 }
 
-// check says where a request is not the client's but for the model's name. It
-// costs no more than the comparison.
-func (a *asked) check(got []byte, model string) error {
-	switch {
-	case len(got) != len(a.head)+len(model)+len(a.tail):
-		return fmt.Errorf("the request has %d bytes, the client's with the model %q has %d", len(got), model, len(a.head)+len(model)+len(a.tail))
-	case !bytes.HasPrefix(got, a.head) || !bytes.HasSuffix(got, a.tail):
-		return fmt.Errorf("the request is not the client's: %.100q … %q", got, got[max(len(got)-100, 0):])
+// check says where a request is not the client's but for the model's name.
+func (a *asked) check(got *got, model string) error {
+	switch size := len(a.head) + len(model) + len(a.tail); {
+	case got.size() != size:
+		return fmt.Errorf("the request has %d bytes, the client's with the model %q has %d", got.size(), model, size)
+	case got.passed > len(a.head) || got.sum != a.sum(got.passed):
+		return fmt.Errorf("the first %d bytes of the request are not the client's", got.passed)
+	}
+	if !bytes.HasPrefix(got.rest, a.head[got.passed:]) || !bytes.HasSuffix(got.rest, a.tail) {
+		return fmt.Errorf("the request is not the client's: after %d bytes %.100q … %q", got.passed, got.rest, got.rest[max(len(got.rest)-100, 0):])
 	}
 	return nil
+}
+
+func (a *asked) sum(n int) uint32 {
+	sum, ok := a.sums.Load(n)
+	if !ok {
+		sum, _ = a.sums.LoadOrStore(n, crc32.Checksum(a.head[:n], castagnoli))
+	}
+	return sum.(uint32)
+}
+
+// got is a request as the provider reads it: the checksum of what has passed, and
+// the rest. To hold large ones, and to compare them byte by byte, would take more
+// of the memory and the caches that it shares with its subject than all else.
+type got struct {
+	passed int
+	sum    uint32
+	rest   []byte
+}
+
+// held is how much of a request stays, in bytes: all of a small one, and of a large
+// one the end, which has the model in it.
+const held = 4 << 10
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (g *got) size() int { return g.passed + len(g.rest) }
+
+// ReadFrom reads a request to its end, into the memory of the one before.
+func (g *got) ReadFrom(src io.Reader) (int64, error) {
+	if g.rest == nil {
+		g.rest = make([]byte, 0, held+64<<10)
+	}
+	g.passed, g.sum, g.rest = 0, 0, g.rest[:0]
+	for {
+		n, err := src.Read(g.rest[len(g.rest):cap(g.rest)])
+		g.rest = g.rest[:len(g.rest)+n]
+		if passes := len(g.rest) - held; passes > 0 {
+			g.sum = crc32.Update(g.sum, castagnoli, g.rest[:passes])
+			g.passed += passes
+			g.rest = g.rest[:copy(g.rest, g.rest[passes:])]
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return int64(g.size()), err
+		}
+	}
 }

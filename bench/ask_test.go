@@ -69,7 +69,8 @@ func TestProviderChecksLargeQuestions(t *testing.T) {
 		require.NotEqual(t, renamed, body)
 		require.ErrorContains(t, send(body), reason)
 	}
-	bad("is not the client's", "Monday", "Sunday")
+	bad("the first 15908 bytes of the request are not the client's", "Monday", "Sunday")
+	bad("is not the client's: after 15908 bytes", `.."}],"model"`, `. "}],"model"`)
 	bad("is not the client's", `"max_tokens":100`, `"max_tokens":101`)
 	bad("has 20003 bytes", "Monday", "Monda")
 	bad("has 20005 bytes", "}]", "}] ")

@@ -26,9 +26,9 @@ const (
 // provider answers at once what the model's name says. It is lighter than
 // plexus_mock, so that less of a small machine goes into it.
 type provider struct {
-	answers   sync.Map // of path and model, []byte
-	questions sync.Map // of models that say how long theirs are, *asked
-	buffers   sync.Pool
+	answers   sync.Map  // of path and model, []byte
+	questions sync.Map  // of models that say how long theirs are, *asked
+	requests  sync.Pool // *got
 	open      atomic.Int64
 }
 
@@ -58,30 +58,25 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // read checks that the request is what a subject had to make of the client's, and
-// says whether it asks for a stream's usage. Buffers are used again, so that
-// large requests cost the machine no more than they have to.
+// says whether it asks for a stream's usage.
 func (p *provider) read(r *http.Request) (s script, usage bool, err error) {
-	buffer, ok := p.buffers.Get().(*bytes.Buffer)
+	request, ok := p.requests.Get().(*got)
 	if !ok {
-		buffer = new(bytes.Buffer)
+		request = new(got)
 	}
-	defer p.buffers.Put(buffer)
-	buffer.Reset()
-	if r.ContentLength > 0 {
-		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	if _, err := buffer.ReadFrom(r.Body); err != nil {
+	defer p.requests.Put(request)
+	if _, err := request.ReadFrom(r.Body); err != nil {
 		return s, false, fmt.Errorf("reading the request: %w", err)
 	}
-	s, err = p.check(r, buffer.Bytes())
-	return s, s.streams() && bytes.Contains(buffer.Bytes(), []byte(`"include_usage":true`)), err
+	s, err = p.check(r, request)
+	return s, s.streams() && bytes.Contains(request.rest, []byte(`"include_usage":true`)), err
 }
 
-func (p *provider) check(r *http.Request, data []byte) (script, error) {
+func (p *provider) check(r *http.Request, request *got) (script, error) {
 	if r.Header.Get("Authorization") != "Bearer "+credential && r.Header.Get("X-Api-Key") != credential {
 		return script{}, errors.New("the request lacks the provider's credential")
 	}
-	model := modelIn(data)
+	model := modelIn(request.rest)
 	name, target, marked := strings.Cut(model, targetMark)
 	if gateway := strings.HasPrefix(r.URL.Path, gatewayPrefix); gateway != marked || marked && target == "" {
 		return script{}, fmt.Errorf("%s is asked for the model %q", r.URL.Path, model)
@@ -94,7 +89,7 @@ func (p *provider) check(r *http.Request, data []byte) (script, error) {
 	if !ok {
 		question, _ = p.questions.LoadOrStore(name, newAsked(&s))
 	}
-	return s, question.(*asked).check(data, model)
+	return s, question.(*asked).check(request, model)
 }
 
 // stream sends each event in a flush of its own.
