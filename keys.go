@@ -57,6 +57,7 @@ type keyring map[[sha256.Size]byte]*Key
 func newKeyring(keys []*Key, r *Router) (keyring, error) {
 	ring := make(keyring, len(keys))
 	seen := make(map[string]bool, len(keys))
+	repl := caddy.NewReplacer()
 	for _, k := range keys {
 		if k.Name == "" {
 			return nil, fmt.Errorf("a key has no name")
@@ -65,7 +66,7 @@ func newKeyring(keys []*Key, r *Router) (keyring, error) {
 			return nil, fmt.Errorf("duplicate key %q", k.Name)
 		}
 		seen[k.Name] = true
-		if err := k.provision(r); err != nil {
+		if err := k.provision(r, repl); err != nil {
 			return nil, fmt.Errorf("key %q: %w", k.Name, err)
 		}
 		if other := ring[k.sum]; other != nil {
@@ -76,8 +77,8 @@ func newKeyring(keys []*Key, r *Router) (keyring, error) {
 	return ring, nil
 }
 
-func (k *Key) provision(r *Router) error {
-	secret, err := caddy.NewReplacer().ReplaceOrErr(k.Secret, true, true)
+func (k *Key) provision(r *Router, repl *caddy.Replacer) error {
+	secret, err := repl.ReplaceOrErr(k.Secret, true, true)
 	if err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
