@@ -26,8 +26,8 @@ func TestOptions(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, names(chosen))
 	}
-	f("small-*", "small-16", "small-1", "small-open")
-	f("medium,small-1*,small-1", "small-16", "small-1", "medium")
+	f("small-*", "small-16", "small-1", "small-1000", "small-open")
+	f("medium,small-1*,small-1", "small-16", "small-1", "small-1000", "medium")
 
 	bad := func(reason string, args ...string) {
 		t.Helper()

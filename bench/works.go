@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -58,6 +59,7 @@ type sizes struct {
 	rounds       int
 	length       time.Duration // of a round, for each subject
 	rate         int           // of the open loop, in requests a second
+	many         int           // connections
 	paced        []int         // clients
 	pacedLength  time.Duration // the length of a paced stream
 	idle         int
@@ -66,12 +68,12 @@ type sizes struct {
 }
 
 func allSizes() sizes {
-	return sizes{paced: []int{64, 1000}, pacedLength: 3 * time.Second, idle: 5000, models: 10_000, keys: 100_000, rest: 2 * time.Second}
+	return sizes{many: 1000, paced: []int{64, 1000}, pacedLength: 3 * time.Second, idle: 5000, models: 10_000, keys: 100_000, rest: 2 * time.Second}
 }
 
 // smallSizes show that everything works, and measure nothing.
 func smallSizes() sizes {
-	return sizes{rounds: 1, length: 100 * time.Millisecond, rate: 100, paced: []int{8}, pacedLength: 200 * time.Millisecond, idle: 40, models: 100, keys: 1000}
+	return sizes{rounds: 1, length: 100 * time.Millisecond, rate: 100, many: 32, paced: []int{8}, pacedLength: 200 * time.Millisecond, idle: 40, models: 100, keys: 1000}
 }
 
 // works is the table of them, without the load of a large configuration, which
@@ -80,6 +82,7 @@ func works(z *sizes) ([]*work, error) {
 	var t table
 	t.add(whole("small-16", "200 B answers, 16 connections", "whole-200", 16, withLogs))
 	t.add(whole("small-1", "200 B answers, 1 connection", "whole-200", 1, withLogs))
+	t.add(whole(fmt.Sprintf("small-%d", z.many), fmt.Sprintf("200 B answers, %d connections", z.many), "whole-200", z.many, withoutLogs))
 	t.add(opened(z))
 	t.add(whole("medium", "10 KB answers, 16 connections", "whole-10240", 16, withLogs))
 	t.add(whole("large", "1 MB answers, 4 connections", "whole-1048576", 4, withoutLogs))
