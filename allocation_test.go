@@ -125,6 +125,25 @@ func TestAllocationsOfAnEvent(t *testing.T) {
 	require.Less(t, long.flushes-short.flushes, 100)
 }
 
+func TestAllocationsOfATranslatedEvent(t *testing.T) {
+	f := func(a api.API, path, ask, head, event, tail string) {
+		t.Helper()
+		allocs := func(events int) float64 {
+			h := benchHandler(t, a, reads(strings.SplitAfter(head+strings.Repeat(event, events)+tail, "\n\n")))
+			return testing.AllocsPerRun(20, func() {
+				r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(ask))
+				ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
+				if err := h.ServeHTTP(&sink{header: http.Header{}}, r.WithContext(ctx), nil); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		require.InDelta(t, allocs(10), allocs(1010), 10)
+	}
+	f(api.Messages, "/v1/chat/completions", streamFast, messagesStart+messagesOpen, messagesHello, messagesClose+messagesDelta+messagesStop)
+	f(api.Chat, "/v1/messages", streamMessages, chatRole, chatHello, chatStop+chatDone)
+}
+
 // What is between a body in memory and the target that is asked first needs no
 // memory but for the model's name.
 func TestAllocationsOfRouting(t *testing.T) {

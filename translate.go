@@ -23,9 +23,10 @@ type translation struct {
 	target api.TargetCodec
 
 	encoder api.StreamEncoder
-	array   bool   // the stream is Gemini's JSON array, and no event stream
-	buf     []byte // what is to be sent
-	ready   bool   // something that the client can act on has come
+	array   bool             // the stream is Gemini's JSON array, and no event stream
+	emit    func(*api.Event) // take
+	buf     []byte           // what is to be sent
+	ready   bool             // something that the client can act on has come
 
 	signs api.Signs   // of the last event of the target's
 	sight api.Watcher // of the target's API
@@ -178,7 +179,7 @@ func (t *translation) begin() {
 	} else {
 		t.encoder = t.client.NewStreamEncoder(t.req)
 	}
-	t.sight, t.watcher = t.watcher, new(counter)
+	t.sight, t.watcher, t.emit = t.watcher, new(counter), t.take
 }
 
 // take notes what an event tells of the answer, and writes it for the client.
@@ -250,13 +251,13 @@ func (t *translation) relayEvents() *failure {
 	limit := t.mayHold()
 	for !t.ready {
 		ev, err := reader.Next()
-		if err != nil && errors.Is(err, io.EOF) && decoder.Close(t.take) && t.ready {
+		if err != nil && errors.Is(err, io.EOF) && decoder.Close(t.emit) && t.ready {
 			break // all of it came with its end
 		}
 		if err != nil {
 			return t.endedEarly(err)
 		}
-		if err := decoder.Decode(ev.Name, ev.Data, t.take); err != nil {
+		if err := decoder.Decode(ev.Name, ev.Data, t.emit); err != nil {
 			return t.failed(failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
 		}
 		if t.errored {
@@ -312,7 +313,7 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 		switch {
 		case err != nil:
 			if !t.finished && (errors.Is(err, io.EOF) || t.late() != nil) {
-				decoder.Close(t.take)
+				decoder.Close(t.emit)
 			}
 			t.finish(err)
 			return
@@ -331,7 +332,7 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 // for, such as a search that goes on, the watcher of the target's API sees.
 func (t *translation) decode(decoder api.StreamDecoder, ev sse.Event) error {
 	t.signs = api.Signs{}
-	err := decoder.Decode(ev.Name, ev.Data, t.take)
+	err := decoder.Decode(ev.Name, ev.Data, t.emit)
 	if !t.signs.Content && !t.signs.Works {
 		t.signs = t.sight.Event(ev.Name, ev.Data)
 	}

@@ -10,58 +10,45 @@ import (
 	"github.com/caddy-plexus/plexus/api"
 )
 
-// learned is an Echo of an event, whose text is where the quotes of raw say.
-func learned(data, raw string, signs api.Signs) *api.Echo {
+// learned is an Echo of an event, of which raw is a part.
+func learned(data, raw string) *api.Echo {
 	var e api.Echo
-	all := []byte(data)
+	all := []byte(data + "\n\nand what comes after it")[:len(data)]
 	at := bytes.Index(all, []byte(raw))
-	e.Learn(all, all[at:at+len(raw)], signs)
+	e.Learn(all, all[at:at+len(raw)])
 	return &e
 }
 
 func TestEcho(t *testing.T) {
-	const event = `{"delta":{"content":"Hello"},"n":1}`
-	f := func(data string, size int) {
+	f := func(data, want string) {
 		t.Helper()
-		e := learned(event, `"Hello"`, api.Signs{Content: true, Size: 5})
-		signs, ok := e.Repeats([]byte(data))
-		require.Equal(t, size > 0, ok)
-		if ok {
-			require.Equal(t, api.Signs{Content: true, Size: size}, signs)
-		}
+		e := learned(`{"delta":{"content":"Hello"},"n":1}`, `"Hello"`)
+		require.Equal(t, want, string(e.Text([]byte(data))))
 	}
-	f(event, 5)
-	f(`{"delta":{"content":" "},"n":1}`, 1)
-	f(`{"delta":{"content":"ö"},"n":1}`, 2)
-	f(`{"delta":{"content":""},"n":1}`, 0) // says nothing
-	f(`{"delta":{"content":"},"n":1}`, 0)
-	f(`{"delta":{"content":"Hello"},"n":2}`, 0)
-	f(`{"delta":{"reason":"Hello"},"n":1}`, 0)
-	f(`{"delta":{"content":"a","b":"c"},"n":1}`, 0)
-	f(`{"delta":{"content":"a\\"},"n":1}`, 0) // whether that ends it, only a look tells
-	f("{\"delta\":{\"content\":\"\n\"},\"n\":1}", 0)
-	f("", 0)
+	f(`{"delta":{"content":"Hello"},"n":1}`, `"Hello"`)
+	f(`{"delta":{"content":" "},"n":1}`, `" "`)
+	f(`{"delta":{"content":"ö"},"n":1}`, `"ö"`)
+	f(`{"delta":{"content":""},"n":1}`, ``) // says nothing
+	f(`{"delta":{"content":"},"n":1}`, ``)
+	f(`{"delta":{"content":"Hello"},"n":2}`, ``)
+	f(`{"delta":{"reason":"Hello"},"n":1}`, ``)
+	f(`{"delta":{"content":"a","b":"c"},"n":1}`, ``)
+	f(`{"delta":{"content":"a\\"},"n":1}`, ``) // whether that ends it, only a look tells
+	f("{\"delta\":{\"content\":\"\n\"},\"n\":1}", ``)
+	f("", ``)
 }
 
-func TestEchoLearnsOfOneTextOnly(t *testing.T) {
-	f := func(data, raw string, signs api.Signs) {
+func TestEchoLearnsTexts(t *testing.T) {
+	f := func(data, raw string) {
 		t.Helper()
-		_, ok := learned(data, raw, signs).Repeats([]byte(data))
-		require.False(t, ok)
+		require.Nil(t, learned(data, raw).Text([]byte(data)))
 	}
-	const event = `{"delta":{"content":"Hello"}}`
-	f(event, `"Hello"`, api.Signs{Content: true, Size: 5, Finished: true})
-	f(event, `"Hello"`, api.Signs{Content: true, Size: 5, Reopened: true})
-	f(event, `"Hello"`, api.Signs{Content: true, Size: 9})
-	f(event, `{"content":"Hello"}`, api.Signs{Content: true, Size: 17})
-	long := `{"id":"` + strings.Repeat("x", 2000) + `","content":"Hello"}`
-	f(long, `"Hello"`, api.Signs{Content: true, Size: 5})
+	f(`{"delta":{"content":""}}`, `""`)
+	f(`{"delta":{"content":"Hello"}}`, `{"content":"Hello"}`)
+	f(`{"id":"`+strings.Repeat("x", 2000)+`","content":"Hello"}`, `"Hello"`)
+	require.Nil(t, new(api.Echo).Text([]byte(`{}`)))
 
-	var e api.Echo
-	_, ok := e.Repeats([]byte(event))
-	require.False(t, ok)
-	e = *learned(event, `"Hello"`, api.Signs{Content: true, Size: 5})
-	e.Learn([]byte(`{}`), nil, api.Signs{})
-	_, ok = e.Repeats([]byte(event))
-	require.False(t, ok, "an event of another kind makes forget it")
+	e := learned(`{"content":"Hello"}`, `"Hello"`)
+	e.Learn([]byte(`{}`), nil)
+	require.Nil(t, e.Text([]byte(`{"content":"Hello"}`)), "another event makes forget it")
 }

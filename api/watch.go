@@ -33,6 +33,9 @@ type Signs struct {
 	UsageOnly bool
 }
 
+// OfText are the signs of an event that has a text in it, and nothing else.
+func OfText(raw []byte) Signs { return Signs{Content: true, Size: SizeOf(raw)} }
+
 // Watcher looks at one answer of one format as it passes by.
 type Watcher interface {
 	// Event looks at one event of a stream. Both slices may be nil and are

@@ -78,6 +78,7 @@ func (c *choiceState) read(raw []byte) {
 		return
 	}
 	if reason != "" {
+		c.d.others = true
 		if c.reason == "" {
 			c.reason = reason
 		}
@@ -93,6 +94,7 @@ func (c *choiceState) read(raw []byte) {
 func (c *choiceState) said(delta, odds []byte) {
 	if !api.Empty(odds) && odds[0] == '{' && jsonscan.Valid(odds) && jsonscan.Texts(odds) {
 		c.odds = api.JoinLogprobs(c.odds, odds)
+		c.d.others = true
 	}
 	c.delta(delta)
 }

@@ -8,6 +8,8 @@ import (
 // change is what a chunk adds to an answer, taken apart; nil what it does not say.
 type change struct {
 	content, plain, details, refusal, calls, function, annotations, images, audio, extra []byte
+
+	others bool // it says more than a content
 }
 
 func readChange(raw []byte) (c change) {
@@ -39,6 +41,7 @@ func readChange(raw []byte) (c change) {
 		case "extra_content":
 			c.extra = value
 		}
+		c.others = c.others || string(it.Key) != "content"
 	}
 	return c
 }
@@ -50,6 +53,7 @@ func (c *choiceState) delta(raw []byte) {
 		return
 	}
 	change := readChange(raw)
+	c.d.others = c.d.others || change.others
 	if change.plain != nil || change.details != nil {
 		c.reasoning(change.plain, change.details)
 	}
@@ -80,6 +84,7 @@ func (c *choiceState) delta(raw []byte) {
 // content reads a text, or a list of texts and thoughts as Mistral has it.
 func (c *choiceState) content(raw []byte) {
 	if raw[0] == '"' {
+		c.d.text, c.d.speaker = raw, c
 		c.piece(c.begin(api.Text, tailNone), raw)
 		return
 	}

@@ -72,3 +72,38 @@ func FuzzStream(f *testing.F) {
 		require.Equal(t, heard.texts, again.texts)
 	})
 }
+
+// toldOf is a stream of a line each as it is told on, with something between its
+// chunks that tells nothing.
+func toldOf(stream []byte, between string) (out []byte, failed bool) {
+	d, e := codec.NewStreamDecoder(), codec.NewStreamEncoder(&api.Request{Source: api.Chat, StreamUsage: true})
+	emit := func(ev *api.Event) {
+		ev.ID, ev.Created = "one", 1 // not those that are made where there are none
+		out = e.Encode(out, ev)
+	}
+	for line := range bytes.SplitSeq(stream, []byte("\n")) {
+		if d.Decode(nil, line, emit) != nil || between != "" && d.Decode(nil, []byte(between), emit) != nil {
+			return out, true
+		}
+	}
+	d.Close(emit)
+	return out, false
+}
+
+// FuzzStreamOfLikes holds chunks that are like the one before, of which only the
+// text is read, against such as are not told to be.
+func FuzzStreamOfLikes(f *testing.F) {
+	add := func(data ...string) { f.Add([]byte(strings.Join(data, "\n"))) }
+	add(deltas("stop", `{"content":"a"}`, `{"content":"b"}`, `{"content":"c"}`, `{"reasoning":"x"}`, `{"content":"d"}`, `{"content":"\""}`, `{"content":""}`)...)
+	add(deltas("stop", `{"content":"a","extra_content":{"google":{"thought_signature":"s"}}}`, `{"content":"b","extra_content":{"google":{"thought_signature":"s"}}}`, `{"content":"c"}`, `{"content":"d"}`)...)
+	add(`{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"b"}}]}`, `{"choices":[{"index":0,"delta":{"content":"c"}},{"index":1,"delta":{"content":"b"}}]}`, `[DONE]`)
+	add(`{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[1]}}]}`, `{"choices":[{"delta":{"content":"b"},"logprobs":{"content":[1]}}]}`, `{"choices":[{"delta":{"content":"c"},"logprobs":{"content":[1]}}]}`, `[DONE]`)
+	add(`{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":1}}`, `{"choices":[{"delta":{"content":"b"}}],"usage":{"prompt_tokens":1}}`, `{"choices":[],"usage":{"prompt_tokens":2}}`, `{"choices":[{"delta":{"content":"c"}}],"usage":{"prompt_tokens":1}}`, `[DONE]`)
+	add(`{"citations":["u"],"choices":[{"delta":{"content":"a"}}]}`, `{"citations":["u"],"choices":[{"delta":{"content":"b"}}]}`, `{"citations":["u"],"choices":[{"delta":{"content":"c"},"finish_reason":"stop"}]}`, `{"choices":[{"delta":{"content":"c"},"finish_reason":"stop"}]}`)
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		want, broken := toldOf(stream, `{}`)
+		got, failed := toldOf(stream, "")
+		require.Equal(t, string(want), string(got))
+		require.Equal(t, broken, failed)
+	})
+}

@@ -28,6 +28,14 @@ type streamDecoder struct {
 	usage         []byte // the last one that was told
 	sources       sources
 	choices       []*choiceState
+
+	echo    api.Echo
+	speaker *choiceState // of the text that was learned
+
+	// Of the chunk that is being read:
+	sent   int    // events
+	text   []byte // the content
+	others bool   // it tells of more than a text
 }
 
 // maxChoices bounds what a broken stream can make us keep; OpenAI allows 128.
@@ -39,6 +47,10 @@ func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
 		return nil
 	}
 	d.emit = emit
+	if text := d.echo.Text(data); text != nil && string(name) != "error" {
+		d.speaker.piece(d.speaker.open, text)
+		return nil
+	}
 	data = bytes.TrimSpace(data)
 	switch {
 	case len(data) == 0:
@@ -55,7 +67,20 @@ func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
 		}
 		return nil
 	}
-	return d.chunk(data, string(name) == "error")
+	d.sent, d.text, d.others = 0, nil, false
+	err := d.chunk(data, string(name) == "error")
+	d.learn(data)
+	return err
+}
+
+// learn takes in a chunk that only added to a text: from the like of it, the next
+// piece can be had without looking through it.
+func (d *streamDecoder) learn(data []byte) {
+	if d.sent != 1 || d.others || d.sources.any() {
+		d.text = nil
+	}
+	d.echo.Learn(data, d.text)
+	d.text = nil
 }
 
 // Close implements api.StreamDecoder.
@@ -151,6 +176,7 @@ func (d *streamDecoder) used(raw []byte) {
 func (d *streamDecoder) each(choices []byte) error {
 	it := jsonscan.Array(choices)
 	for i := 0; it.Next() && !d.over; i++ {
+		d.others = d.others || i > 0
 		raw := it.Value()
 		index := i
 		if n, err := strconv.Atoi(string(jsonscan.Member(raw, "index"))); err == nil && n >= 0 {
@@ -175,6 +201,7 @@ func (d *streamDecoder) choice(index int) *choiceState {
 }
 
 func (d *streamDecoder) send(kind api.EventKind) {
+	d.sent++
 	d.ev.Kind = kind
 	d.emit(&d.ev)
 }

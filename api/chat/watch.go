@@ -25,11 +25,14 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	if string(data) == "[DONE]" {
 		return api.Signs{Finished: true, Closed: true}
 	}
-	if signs, ok := w.echo.Repeats(data); ok {
-		return signs
+	if text := w.echo.Text(data); text != nil {
+		return api.OfText(text)
 	}
 	signs := w.look(data)
-	w.echo.Learn(data, w.text, signs)
+	if signs != api.OfText(w.text) {
+		w.text = nil
+	}
+	w.echo.Learn(data, w.text)
 	w.text = nil
 	return signs
 }

@@ -3,6 +3,8 @@ package messages_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -119,4 +121,42 @@ func partsOf(events []api.Event) []api.Part {
 		return resp.Choices[0].Parts
 	}
 	return nil
+}
+
+// toldOf is a stream of a line each as it is told on, with something between its
+// events that tells nothing.
+func toldOf(stream []byte, between string) (out []byte, failed bool) {
+	codec := messages.Codec{}
+	d, e := codec.NewStreamDecoder(), codec.NewStreamEncoder(&api.Request{Source: api.Messages})
+	emit := func(ev *api.Event) {
+		ev.ID, ev.Created = "one", 1 // not those that are made where there are none
+		out = e.Encode(out, ev)
+	}
+	for line := range bytes.SplitSeq(stream, []byte("\n")) {
+		if d.Decode(nil, line, emit) != nil || between != "" && d.Decode(nil, []byte(between), emit) != nil {
+			return out, true
+		}
+	}
+	d.Close(emit)
+	return out, false
+}
+
+// FuzzStreamOfLikes holds events that are like the one before, of which only the
+// text is read, against such as are not told to be.
+func FuzzStreamOfLikes(f *testing.F) {
+	add := func(data ...string) { f.Add([]byte(strings.Join(data, "\n"))) }
+	delta := func(index int, delta string) string {
+		return fmt.Sprintf(`{"type":"content_block_delta","index":%d,"delta":%s}`, index, delta)
+	}
+	add(startOf, textOf, hello, hello, delta(0, `{"text":"a"}`), delta(0, `{"text":"b"}`), delta(0, `{"text":"\n"}`), delta(0, `{"text":""}`), stopOf, delta(0, `{"text":"b"}`), endOf, stop)
+	add(delta(1, `{"thinking":"a"}`), delta(1, `{"thinking":"b"}`), delta(1, `{"signature":"s"}`), delta(1, `{"thinking":"b"}`), stop)
+	add(delta(0, `{"text":"a","signature":"s"}`), delta(0, `{"text":"b","signature":"s"}`), delta(0, `{"text":"c","text":"s"}`), delta(0, `{"text":"d","text":"s"}`))
+	add(startOf, `{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"f","input":{}}}`, delta(0, `{"partial_json":"1"}`), delta(0, `{"partial_json":"2"}`), delta(0, `{"text":"b"}`), delta(0, `{"text":"c"}`))
+	add(textOf, hello, textOf, hello, hello, `{"type":"error","error":{"type":"overloaded_error"}}`, hello, hello)
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		want, broken := toldOf(stream, `{"type":"unknown"}`)
+		got, failed := toldOf(stream, "")
+		require.Equal(t, string(want), string(got))
+		require.Equal(t, broken, failed)
+	})
 }

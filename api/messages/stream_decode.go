@@ -26,6 +26,10 @@ type streamDecoder struct {
 
 	usage, told api.Usage
 	extra       map[string]json.RawMessage
+
+	echo    api.Echo
+	speaker int    // the index of the block whose text was learned
+	said    []byte // the text of the event that is being read, if it has nothing else
 }
 
 // Decode implements api.StreamDecoder. The type inside the data decides; the
@@ -41,6 +45,18 @@ func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
 		}
 		return nil
 	}
+	if text := d.echo.Text(data); text != nil {
+		d.text(&d.block[d.find(d.speaker)], text)
+		return nil
+	}
+	d.said = nil
+	err := d.read(name, data)
+	d.echo.Learn(data, d.said)
+	d.said = nil
+	return err
+}
+
+func (d *streamDecoder) read(name, data []byte) error {
 	var kind, inner []byte
 	var index int
 	it := jsonscan.Object(data)
@@ -204,17 +220,22 @@ func (d *streamDecoder) delta(index int, raw []byte) {
 	}
 	i := d.find(index)
 	it := jsonscan.Object(raw)
+	members := 0
 	for it.Next() {
 		key, value := it.Key, it.Value()
 		if string(key) == "type" {
 			continue
 		}
+		members++
 		if i < 0 {
 			if i = d.implied(index, key, value); i < 0 {
 				continue
 			}
 		}
 		d.piece(&d.block[i], key, value)
+	}
+	if members > 1 {
+		d.said = nil
 	}
 }
 
@@ -241,10 +262,12 @@ func (d *streamDecoder) piece(b *block, key, value []byte) {
 	case "text":
 		if b.kind == api.Text && b.start == nil {
 			d.text(b, value)
+			d.speaker, d.said = b.index, value
 		}
 	case "thinking":
 		if b.kind == api.Thinking {
 			d.text(b, value)
+			d.speaker, d.said = b.index, value
 		}
 	case "partial_json":
 		if len(value) > 2 {

@@ -16,11 +16,14 @@ type Watcher struct {
 // Event implements api.Watcher. The type inside the data decides: the event's
 // name only repeats it, and some imitators leave it out.
 func (w *Watcher) Event(_, data []byte) api.Signs {
-	if signs, ok := w.echo.Repeats(data); ok {
-		return signs
+	if text := w.echo.Text(data); text != nil {
+		return api.OfText(text)
 	}
 	signs, text := w.look(data)
-	w.echo.Learn(data, text, signs)
+	if signs != api.OfText(text) {
+		text = nil
+	}
+	w.echo.Learn(data, text)
 	return signs
 }
 
