@@ -3,15 +3,20 @@ package plexus
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-plexus/plexus/api"
 )
@@ -64,13 +69,17 @@ func (o *onlooker) Flush() {
 // flushesOf is what each flush of an answer brings the client.
 func flushesOf(t *testing.T, a api.API, stream ...string) []string {
 	t.Helper()
-	h := benchHandler(t, a, reads(stream))
 	w := &onlooker{header: http.Header{}}
+	serveStream(t, benchHandler(t, a, reads(stream)), w)
+	require.Zero(t, w.unsent.Len())
+	return w.flushes
+}
+
+func serveStream(t *testing.T, h *Handler, w http.ResponseWriter) {
+	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(streamFast))
 	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
 	require.NoError(t, h.ServeHTTP(w, r.WithContext(ctx), nil))
-	require.Zero(t, w.unsent.Len())
-	return w.flushes
 }
 
 // Events that come at once are flushed one by one as long as they are few. Of more,
@@ -101,6 +110,53 @@ func TestEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	require.Contains(t, broken[2], "broke off")
 }
 
+// leaver is a client that is gone before its last flush.
+type leaver struct {
+	onlooker
+	takes int
+}
+
+func (l *leaver) Write(p []byte) (int, error) {
+	if l.takes--; l.takes < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return l.onlooker.Write(p)
+}
+
+// A client has not been served by what was never sent, though it was read.
+func TestAClientThatLeavesBeforeTheRestIsNotServed(t *testing.T) {
+	f := func(takes int, want string, stream ...string) {
+		t.Helper()
+		h := benchHandler(t, api.Chat, reads(stream))
+		core, logs := observer.New(zap.DebugLevel)
+		h.logger = zap.New(core)
+		serveStream(t, h, &leaver{onlooker{header: http.Header{}}, takes})
+		require.Equal(t, want, logs.FilterMessage("answered").All()[0].ContextMap()["verdict"])
+	}
+	rest := strings.Repeat(chatHello, 20) + chatStop + chatDone
+	f(1, verdictCanceled, chatRole+chatHello, rest)
+	f(2, verdictServed, chatRole+chatHello, rest)
+	// SDKs hang up on the last event.
+	f(2, verdictServed, chatRole+chatHello, chatStop, chatDone)
+	f(1, verdictCanceled, chatRole+chatHello, chatStop, chatDone)
+}
+
+// A large event is sent from where it is, alone.
+func TestALargeEventIsNotCopied(t *testing.T) {
+	allocated := func(size int) int64 {
+		large := strings.Replace(chatHello, "Hello", strings.Repeat("x", size), 1)
+		h := benchHandler(t, api.Chat, reads{chatRole + chatHello, large, chatStop + chatDone})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		serveStream(t, h, &sink{header: http.Header{}})
+		runtime.ReadMemStats(&after)
+		return int64(after.TotalAlloc - before.TotalAlloc)
+	}
+	// The reader's buffer has doubled up to twice the event.
+	const size = 8<<20 - 1024
+	require.Less(t, allocated(size)-allocated(10), int64(2*8<<20+size/2))
+}
+
 // No more of it is held than a stream may keep for good.
 func TestAProviderThatIsFarAheadIsHeldInParts(t *testing.T) {
 	large := strings.Replace(chatHello, "Hello", strings.Repeat("Hello", 8_000), 1)
@@ -114,10 +170,15 @@ func TestAProviderThatIsFarAheadIsHeldInParts(t *testing.T) {
 
 func TestTranslatedEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	begin, end := messagesStart+messagesOpen+messagesHello, messagesClose+messagesDelta+messagesStop
-	byEvent := flushesOf(t, api.Messages, slices.Concat([]string{begin}, slices.Repeat([]string{messagesHello}, 30), []string{end})...)
-	atOnce := flushesOf(t, api.Messages, begin, strings.Repeat(messagesHello, 30), end)
+	var events []string
+	for i := range 30 {
+		events = append(events, strings.Replace(messagesHello, "Hello", fmt.Sprintf("Hello %d", i), 1))
+	}
+	byEvent := flushesOf(t, api.Messages, slices.Concat([]string{begin}, events, []string{end})...)
+	atOnce := flushesOf(t, api.Messages, begin, strings.Join(events, ""), end)
 	require.Len(t, byEvent, len(atOnce)+29)
-	stamped := func(flushes []string) int { return len(strings.Join(flushes, "")) }
-	require.Equal(t, stamped(byEvent), stamped(atOnce))
-	require.Equal(t, 30, strings.Count(atOnce[1], "Hello"))
+	created := regexp.MustCompile(`"created":\d+`)
+	all := func(flushes []string) string { return created.ReplaceAllString(strings.Join(flushes, ""), "") }
+	require.Equal(t, all(byEvent), all(atOnce))
+	require.Equal(t, 30, strings.Count(atOnce[1], "Hello "))
 }

@@ -27,6 +27,7 @@ type answer struct {
 	content  time.Duration // since began, to the first content
 	events   int64         // that went to the client
 	finished bool          // as the model meant it to
+	took     bool          // the client has got that end
 	closed   bool          // nothing of it can follow
 	errored  bool          // the provider says so
 	told     bool          // the client has been told that it broke off
@@ -174,7 +175,7 @@ func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
 		return f
 	}
 	a.header(status, kind, int64(len(body)))
-	a.finished = true
+	a.finished, a.took = true, true
 	if len(body) > caddyhttp.DefaultMaxWriteChunk {
 		defer a.x.inBulk()()
 	}
@@ -262,10 +263,15 @@ func (a *answer) fault() string {
 func (a *answer) send(b []byte) error {
 	a.clocks.holds()
 	defer a.clocks.released()
+	send := a.x.send
 	if a.closed || a.errored || a.told {
-		return a.x.sendLast(b)
+		send = a.x.sendLast
 	}
-	return a.x.send(b)
+	if err := send(b); err != nil {
+		return err
+	}
+	a.took = a.finished
+	return nil
 }
 
 // mark shows the clocks what an event told.
@@ -283,7 +289,7 @@ func (a *answer) mark(signs api.Signs) {
 // clientGone notes that the client left. SDKs hang up on the last event, without
 // waiting for the end of the body: that is a success.
 func (a *answer) clientGone(err error) {
-	if a.finished && !a.errored {
+	if a.took && !a.errored {
 		a.conclude(verdictServed, nil, nil)
 		return
 	}

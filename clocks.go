@@ -282,7 +282,7 @@ func (c *clocks) setRight(now time.Duration) {
 	}
 }
 
-// slowClient is how long a client may take for an event before what the provider
+// slowClient is how long a client may take for a flush before what the provider
 // can do can no longer be told from what the client can.
 const slowClient = 100 * time.Millisecond
 

@@ -245,11 +245,16 @@ func (a *answer) strips(signs api.Signs) bool {
 
 // follow sends what was held back and then every event as it comes, each in a
 // flush of its own unless the provider is far ahead.
-func (a *answer) follow(reader *sse.Reader, out []byte) {
+func (a *answer) follow(reader *sse.Reader, raw []byte) {
 	defer a.x.flush()
+	var out []byte // events that go on together
 	for {
-		if len(out) > 0 && !farAhead(reader, out) {
-			if err := a.send(out); err != nil {
+		if len(out) > 0 || farAhead(reader, raw) {
+			out = append(out, raw...)
+			raw = out
+		}
+		if len(raw) > 0 && !farAhead(reader, raw) {
+			if err := a.send(raw); err != nil {
 				a.clientGone(err)
 				return
 			}
@@ -265,15 +270,14 @@ func (a *answer) follow(reader *sse.Reader, out []byte) {
 		}
 		signs := a.look(ev)
 		a.mark(signs)
-		if a.strips(signs) {
+		if raw = nil; a.strips(signs) {
 			continue
 		}
 		a.count(ev)
-		raw := a.bytes(ev)
+		raw = a.bytes(ev)
 		if signs.Failed {
 			raw = a.target.Provider.redact(raw)
 		}
-		out = append(out, raw...)
 	}
 }
 
@@ -283,7 +287,8 @@ const maxAhead = 1 << 10
 
 // farAhead tells whether a provider is so far ahead of what the client has got
 // that its events had better go on together: none of them waits for one that has
-// not come, and a flush costs more than all else of an event.
+// not come, and a flush costs more than all else of an event. Out is what has not
+// been sent yet.
 func farAhead(reader *sse.Reader, out []byte) bool {
 	ahead := reader.Ahead()
 	return ahead > 0 && len(out)+ahead > maxAhead && len(out) < keptBuffer

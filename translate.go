@@ -303,7 +303,7 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 				return
 			}
 		}
-		if t.closed && lingers == nil {
+		if t.closed && len(t.buf) == 0 && lingers == nil {
 			// All is told, and the client waits for the body's end. The
 			// provider's comes at once, or the connection is given up.
 			lingers = time.AfterFunc(lingering, func() { _ = t.res.Body.Close() })

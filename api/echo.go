@@ -34,7 +34,11 @@ func (e *Echo) Learn(data, raw []byte) {
 	if size <= 0 || raw[0] != '"' || len(data)-size > longestFrame {
 		return
 	}
-	start := cap(data) - cap(raw) + 1 // raw is a part of data
+	// Raw is a part of data, and neither was clipped: they end in the same memory.
+	start := cap(data) - cap(raw) + 1
+	if start < 1 || start+size > len(data) || &data[start] != &raw[1] {
+		return
+	}
 	e.head = append(e.head, data[:start]...)
 	e.tail = append(e.tail, data[start+size:]...)
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,11 @@ func TestEchoLearnsTexts(t *testing.T) {
 	f(`{"delta":{"content":"Hello"}}`, `{"content":"Hello"}`)
 	f(`{"id":"`+strings.Repeat("x", 2000)+`","content":"Hello"}`, `"Hello"`)
 	require.Nil(t, new(api.Echo).Text([]byte(`{}`)))
+
+	var clipped api.Echo
+	all := []byte(`{"content":"Hello"}`)
+	clipped.Learn(all, slices.Clip(all[11:18]))
+	require.Nil(t, clipped.Text(all), "where it stands cannot be told")
 
 	e := learned(`{"content":"Hello"}`, `"Hello"`)
 	e.Learn([]byte(`{}`), nil)

@@ -103,15 +103,15 @@ func newAsked(s *script) *asked {
 }
 
 // check says where a request is not the client's but for the model's name.
-func (a *asked) check(got *got, model string) error {
+func (a *asked) check(request *got, model string) error {
 	switch size := len(a.head) + len(model) + len(a.tail); {
-	case got.size() != size:
-		return fmt.Errorf("the request has %d bytes, the client's with the model %q has %d", got.size(), model, size)
-	case got.passed > len(a.head) || got.sum != a.sum(got.passed):
-		return fmt.Errorf("the first %d bytes of the request are not the client's", got.passed)
+	case request.size() != size:
+		return fmt.Errorf("the request has %d bytes, the client's with the model %q has %d", request.size(), model, size)
+	case request.passed > len(a.head) || request.sum != a.sum(request.passed):
+		return fmt.Errorf("the first %d bytes of the request are not the client's", request.passed)
 	}
-	if !bytes.HasPrefix(got.rest, a.head[got.passed:]) || !bytes.HasSuffix(got.rest, a.tail) {
-		return fmt.Errorf("the request is not the client's: after %d bytes %.100q … %q", got.passed, got.rest, got.rest[max(len(got.rest)-100, 0):])
+	if !bytes.HasPrefix(request.rest, a.head[request.passed:]) || !bytes.HasSuffix(request.rest, a.tail) {
+		return fmt.Errorf("the request is not the client's: after %d bytes %.100q … %q", request.passed, request.rest, request.rest[max(len(request.rest)-100, 0):])
 	}
 	return nil
 }

@@ -28,6 +28,23 @@ func readAll(r io.Reader) ([]event, error) {
 	}
 }
 
+// readWatched reads a stream, and looks ahead all the time.
+func readWatched(src *chunked) ([]event, error) {
+	reader := sse.NewReader(src)
+	var events []event
+	for {
+		ahead, left := reader.Ahead(), len(src.rest)
+		ev, err := reader.Next()
+		if ahead > 0 && (err != nil || len(src.rest) != left || len(ev.Raw) > ahead) {
+			return nil, fmt.Errorf("%d bytes were ahead, and then came %q, %w", ahead, ev.Raw, err)
+		}
+		if err != nil {
+			return events, err
+		}
+		events = append(events, event{string(ev.Raw), string(ev.Name), string(ev.Data)})
+	}
+}
+
 func TestNext(t *testing.T) {
 	f := func(stream string, want ...event) {
 		t.Helper()
@@ -115,23 +132,6 @@ func (endless) Read(p []byte) (int, error) {
 }
 
 // What a stream holds does not depend on what flowed through it.
-// readWatched reads a stream, and looks ahead all the time.
-func readWatched(src *chunked) ([]event, error) {
-	reader := sse.NewReader(src)
-	var events []event
-	for {
-		ahead, left := reader.Ahead(), len(src.rest)
-		ev, err := reader.Next()
-		if ahead > 0 && (err != nil || len(src.rest) != left || len(ev.Raw) > ahead) {
-			return nil, fmt.Errorf("%d bytes were ahead, and then came %q, %w", ahead, ev.Raw, err)
-		}
-		if err != nil {
-			return events, err
-		}
-		events = append(events, event{string(ev.Raw), string(ev.Name), string(ev.Data)})
-	}
-}
-
 func TestBufferIsGivenBack(t *testing.T) {
 	large := "data: " + strings.Repeat("x", 1<<20) + "\n\n"
 	small := strings.Repeat("data: y\n\n", 1000)
