@@ -33,7 +33,6 @@ type streamDecoder struct {
 	speaker *choiceState // of the text that was learned
 
 	// Of the chunk that is being read:
-	sent   int    // events
 	text   []byte // the content
 	others bool   // it tells of more than a text
 }
@@ -67,7 +66,7 @@ func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
 		}
 		return nil
 	}
-	d.sent, d.text, d.others = 0, nil, false
+	d.text, d.others = nil, false
 	err := d.chunk(data, string(name) == "error")
 	d.learn(data)
 	return err
@@ -76,7 +75,7 @@ func (d *streamDecoder) Decode(name, data []byte, emit func(*api.Event)) error {
 // learn takes in a chunk that only added to a text: from the like of it, the next
 // piece can be had without looking through it.
 func (d *streamDecoder) learn(data []byte) {
-	if d.sent != 1 || d.others || d.sources.any() {
+	if d.others {
 		d.text = nil
 	}
 	d.echo.Learn(data, d.text)
@@ -201,7 +200,6 @@ func (d *streamDecoder) choice(index int) *choiceState {
 }
 
 func (d *streamDecoder) send(kind api.EventKind) {
-	d.sent++
 	d.ev.Kind = kind
 	d.emit(&d.ev)
 }
