@@ -160,3 +160,17 @@ func FuzzStreamOfLikes(f *testing.F) {
 		require.Equal(t, broken, failed)
 	})
 }
+
+// Of an event whose data has no type the name decides, however alike the data is.
+func TestLikesByAnotherName(t *testing.T) {
+	told := 0
+	d := messages.Codec{}.NewStreamDecoder()
+	for _, name := range []string{"content_block_delta", "content_block_delta", "unknown", "content_block_delta"} {
+		require.NoError(t, d.Decode([]byte(name), []byte(`{"index":0,"delta":{"text":"a"}}`), func(ev *api.Event) {
+			if ev.Kind == api.Delta {
+				told++
+			}
+		}))
+	}
+	require.Equal(t, 3, told)
+}

@@ -73,12 +73,16 @@ func (d *streamDecoder) read(name, data []byte) error {
 	if it.Err != nil {
 		return fmt.Errorf("an event that is no object: %w", it.Err)
 	}
-	if kind == nil {
+	named := kind == nil
+	if named {
 		if kind = name; !api.Empty(jsonscan.Member(data, "error")) {
 			kind = []byte("error")
 		}
 	}
 	d.event(kind, index, inner, data)
+	if named {
+		d.said = nil // the next one may have another name
+	}
 	return nil
 }
 
