@@ -112,9 +112,14 @@ func messages(r *api.Request, raw []byte) error {
 			err = at("content", err)
 		case "assistant":
 			out.Parts, err = m.assistant(func(c int) string { return "call_" + strconv.Itoa(i) + "_" + strconv.Itoa(c) })
+			n := 0
 			for p := range out.Parts {
 				if c := out.Parts[p].Call; c != nil {
 					calls[c.ID], legacy = c, c.ID
+					if err == nil && c.Name == "" {
+						err = m.nameless(n, c)
+					}
+					n++
 				}
 			}
 		case "tool", "function":
@@ -130,6 +135,21 @@ func messages(r *api.Request, raw []byte) error {
 		r.Messages = append(r.Messages, out)
 		return err
 	})
+}
+
+// nameless is the error of the nth call, which does not say what it calls. Answers
+// are forgiven for that.
+func (m *message) nameless(n int, c *api.Call) error {
+	err := at("name", expected("the tool's name"))
+	switch {
+	case null(m.toolCalls):
+		return at("function_call", err)
+	case c.Custom:
+		err = at("custom", err)
+	default:
+		err = at("function", err)
+	}
+	return at("tool_calls", at("["+strconv.Itoa(n)+"]", err))
 }
 
 // result reads what a tool answered.
