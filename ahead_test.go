@@ -2,18 +2,15 @@ package plexus
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -70,16 +67,9 @@ func (o *onlooker) Flush() {
 func flushesOf(t *testing.T, a api.API, stream ...string) []string {
 	t.Helper()
 	w := &onlooker{header: http.Header{}}
-	serveStream(t, benchHandler(t, a, reads(stream)), w)
+	serveOnce(t, benchHandler(t, a, reads(stream)), w, "/v1/chat/completions", streamFast)
 	require.Zero(t, w.unsent.Len())
 	return w.flushes
-}
-
-func serveStream(t *testing.T, h *Handler, w http.ResponseWriter) {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(streamFast))
-	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
-	require.NoError(t, h.ServeHTTP(w, r.WithContext(ctx), nil))
 }
 
 // Events that come at once are flushed one by one as long as they are few. Of more,
@@ -130,7 +120,7 @@ func TestAClientThatLeavesBeforeTheRestIsNotServed(t *testing.T) {
 		h := benchHandler(t, api.Chat, reads(stream))
 		core, logs := observer.New(zap.DebugLevel)
 		h.logger = zap.New(core)
-		serveStream(t, h, &leaver{onlooker{header: http.Header{}}, takes})
+		serveOnce(t, h, &leaver{onlooker{header: http.Header{}}, takes}, "/v1/chat/completions", streamFast)
 		require.Equal(t, want, logs.FilterMessage("answered").All()[0].ContextMap()["verdict"])
 	}
 	rest := strings.Repeat(chatHello, 20) + chatStop + chatDone
@@ -148,7 +138,7 @@ func TestALargeEventIsNotCopied(t *testing.T) {
 		h := benchHandler(t, api.Chat, reads{chatRole + chatHello, large, chatStop + chatDone})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		serveStream(t, h, &sink{header: http.Header{}})
+		serveOnce(t, h, &sink{header: http.Header{}}, "/v1/chat/completions", streamFast)
 		runtime.ReadMemStats(&after)
 		return int64(after.TotalAlloc - before.TotalAlloc)
 	}

@@ -53,13 +53,22 @@ func BenchmarkTranslate(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				w := httptest.NewRecorder()
-				r := httptest.NewRequest(http.MethodPost, c.path, strings.NewReader(c.ask))
-				ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
-				if err := h.ServeHTTP(w, r.WithContext(ctx), nil); err != nil || w.Code != http.StatusOK {
-					b.Fatal(w.Code, w.Body, err)
+				serveOnce(b, h, w, c.path, c.ask)
+				if w.Code != http.StatusOK {
+					b.Fatal(w.Code, w.Body)
 				}
 			}
 		})
+	}
+}
+
+// serveOnce has a handler answer a client on the same machine.
+func serveOnce(tb testing.TB, h *Handler, w http.ResponseWriter, path, ask string) {
+	tb.Helper()
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(ask))
+	ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
+	if err := h.ServeHTTP(w, r.WithContext(ctx), nil); err != nil {
+		tb.Fatal(err)
 	}
 }
 
