@@ -73,7 +73,8 @@ func flushesOf(t *testing.T, a api.API, stream ...string) []string {
 }
 
 // Events that come at once are flushed one by one as long as they are few. Of more,
-// which only a provider sends that does not pause, those go together that are there.
+// which only a provider sends that does not pause, those go together that are there,
+// and so do those that follow until one comes alone.
 func TestEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	f := func(stream []string, want ...string) {
 		t.Helper()
@@ -87,7 +88,9 @@ func TestEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	f([]string{chatRole + chatHello, many, chatHello, end},
 		chatRole+chatHello, many, chatHello, chatStop, chatDone)
 	f([]string{chatRole + many, end},
-		chatRole+many, chatStop, chatDone)
+		chatRole+many, end)
+	f([]string{chatRole + many, chatHello + chatHello, chatHello, chatHello + chatHello, end},
+		chatRole+many, chatHello+chatHello, chatHello, chatHello, chatHello, chatStop, chatDone)
 	// None of them waits for one that is not there as a whole.
 	f([]string{chatRole + chatHello, many + chatHello[:40], chatHello[40:], end},
 		chatRole+chatHello, many, chatHello, chatStop, chatDone)
@@ -166,7 +169,8 @@ func TestTranslatedEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	}
 	byEvent := flushesOf(t, api.Messages, slices.Concat([]string{begin}, events, []string{end})...)
 	atOnce := flushesOf(t, api.Messages, begin, strings.Join(events, ""), end)
-	require.Len(t, byEvent, len(atOnce)+29)
+	require.Len(t, byEvent, 1+30+2)
+	require.Len(t, atOnce, 3)
 	created := regexp.MustCompile(`"created":\d+`)
 	all := func(flushes []string) string { return created.ReplaceAllString(strings.Join(flushes, ""), "") }
 	require.Equal(t, all(byEvent), all(atOnce))

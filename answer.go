@@ -274,11 +274,14 @@ func (a *answer) send(b []byte) error {
 	return nil
 }
 
-// mark shows the clocks what an event told.
-func (a *answer) mark(signs api.Signs) {
+// mark shows the clocks what an event told. One that has joined others came when
+// they did.
+func (a *answer) mark(signs api.Signs, joined bool) {
 	switch {
 	case signs.Works:
 		a.clocks.works()
+	case signs.Content && joined && a.clocks.fresh:
+		a.clocks.size.Add(int64(signs.Size))
 	case signs.Content:
 		a.clocks.heard(signs.Size)
 	default:

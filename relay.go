@@ -245,20 +245,16 @@ func (a *answer) strips(signs api.Signs) bool {
 
 // follow sends what was held back and then every event as it comes, each in a
 // flush of its own unless the provider is far ahead.
-func (a *answer) follow(reader *sse.Reader, raw []byte) {
+func (a *answer) follow(reader *sse.Reader, held []byte) {
 	defer a.x.flush()
-	var out []byte // events that go on together
+	batch := batch{out: held}
 	for {
-		if len(out) > 0 || farAhead(reader, raw) {
-			out = append(out, raw...)
-			raw = out
-		}
-		if len(raw) > 0 && !farAhead(reader, raw) {
-			if err := a.send(raw); err != nil {
+		if len(batch.out) > 0 && !batch.joins(len(batch.out), reader.Ahead()) {
+			if err := a.send(batch.out); err != nil {
 				a.clientGone(err)
 				return
 			}
-			out = emptied(out)
+			batch.out = nil
 		}
 		ev, err := reader.Next()
 		if err == nil && cutShort(ev) {
@@ -269,41 +265,17 @@ func (a *answer) follow(reader *sse.Reader, raw []byte) {
 			return
 		}
 		signs := a.look(ev)
-		a.mark(signs)
-		if raw = nil; a.strips(signs) {
+		a.mark(signs, len(batch.out) > 0)
+		if a.strips(signs) {
 			continue
 		}
 		a.count(ev)
-		raw = a.bytes(ev)
+		raw := a.bytes(ev)
 		if signs.Failed {
 			raw = a.target.Provider.redact(raw)
 		}
+		batch.add(raw)
 	}
-}
-
-// maxAhead is how much of a stream, in bytes, may have come at once for its events
-// to be flushed one by one: some five of them.
-const maxAhead = 1 << 10
-
-// farAhead tells whether a provider is so far ahead of what the client has got
-// that its events had better go on together: none of them waits for one that has
-// not come, and a flush costs more than all else of an event. Out is what has not
-// been sent yet.
-func farAhead(reader *sse.Reader, out []byte) bool {
-	ahead := reader.Ahead()
-	return ahead > 0 && len(out)+ahead > maxAhead && len(out) < keptBuffer
-}
-
-// keptBuffer is the size in bytes of the buffer that a stream may keep for good.
-const keptBuffer = 64 << 10
-
-// emptied is a buffer to be used again. One that an image made large shall not
-// stay for the rest of the stream.
-func emptied(buf []byte) []byte {
-	if cap(buf) > keptBuffer {
-		return nil
-	}
-	return buf[:0]
 }
 
 // count counts an event, for the number of one that we may have to add: Responses

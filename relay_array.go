@@ -69,7 +69,7 @@ func (a *answer) followArray(reader *elements, raw []byte) {
 		if signs := a.look(sse.Event{Data: element}); signs.Failed {
 			raw = a.target.Provider.redact(raw)
 		} else {
-			a.mark(signs)
+			a.mark(signs, false)
 		}
 	}
 }

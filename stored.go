@@ -155,7 +155,7 @@ func (a *attempt) relayStoredStream(res *http.Response, ids *responseIDs) error 
 		if signs.Content && !begun {
 			begun = a.clocks.commit(false) == nil
 		}
-		answer.mark(signs)
+		answer.mark(signs, false)
 		if err := answer.send(ids.event(ev)); err != nil {
 			x.err = fail(ErrClientClosed, "the client went away")
 			return nil

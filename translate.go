@@ -295,9 +295,12 @@ func streamType(array bool) string {
 // follow sends what was held back and then what each event comes to, in a flush
 // of its own unless the provider is far ahead.
 func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
-	var lingers *time.Timer
+	var (
+		batch   batch
+		lingers *time.Timer
+	)
 	for {
-		if !farAhead(reader, t.buf) {
+		if len(t.buf) > 0 && !batch.joins(len(t.buf), reader.Ahead()) {
 			if err := t.sendBuffered(); err != nil {
 				t.clientGone(err)
 				return
@@ -332,11 +335,12 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 // for, such as a search that goes on, the watcher of the target's API sees.
 func (t *translation) decode(decoder api.StreamDecoder, ev sse.Event) error {
 	t.signs = api.Signs{}
+	joined := len(t.buf) > 0
 	err := decoder.Decode(ev.Name, ev.Data, t.emit)
 	if !t.signs.Content && !t.signs.Works {
 		t.signs = t.sight.Event(ev.Name, ev.Data)
 	}
-	t.mark(t.signs)
+	t.mark(t.signs, joined)
 	return err
 }
 
@@ -357,6 +361,15 @@ func (t *translation) finish(cause error) {
 		return
 	}
 	t.ended(cause)
+}
+
+// emptied is a buffer to be used again. One that an image made large shall not
+// stay for the rest of the stream.
+func emptied(buf []byte) []byte {
+	if cap(buf) > keptBuffer {
+		return nil
+	}
+	return buf[:0]
 }
 
 // sendBuffered sends what the encoder has written, if anything.

@@ -17,6 +17,8 @@ const (
 	// startSize holds nearly every text delta; a stream that never sends more
 	// never holds more.
 	startSize = 4 << 10
+	// busySize is for a stream that fills what it is given.
+	busySize = 16 << 10
 	// keepSize is the buffer that a stream may keep for good. A larger one,
 	// grown for one large event, is given back after that event.
 	keepSize = 64 << 10
@@ -29,7 +31,8 @@ const (
 var ErrTooLarge = fmt.Errorf("an event is larger than %d MiB", MaxEvent>>20)
 
 // Event is one event, or one comment that stands alone. Its slices are valid
-// until the next call of Next.
+// until the next call of Next, and Raw until Next reads on: as long as Ahead is not
+// 0, the Raw of one event goes over into that of the next.
 type Event struct {
 	// Raw is the event as it came, with the blank line that ends it.
 	Raw []byte
@@ -49,10 +52,10 @@ type Reader struct {
 	line    int // start of the line being looked at
 	seen    int // what was searched for its end already
 	to      int // end of what was read
+	lines   int // of that event, which are not blank
 	joined  []byte
 	err     error
 	started bool
-	inside  bool // a line that is not blank has been seen since from
 }
 
 // NewReader reads events from src.
@@ -66,8 +69,11 @@ func (r *Reader) Next() (Event, error) {
 	r.release()
 	for {
 		if r.Ahead() > 0 {
-			raw := r.buf[r.from:r.end]
-			r.from, r.end, r.inside = r.end, 0, false
+			raw, lines := r.buf[r.from:r.end], r.lines
+			r.from, r.end, r.lines = r.end, 0, 0
+			if ev, ok := onlyData(raw, lines); ok {
+				return ev, nil
+			}
 			return r.parse(raw), nil
 		}
 		if r.err != nil {
@@ -115,15 +121,18 @@ func (r *Reader) findEnd() int {
 		r.seen += n + 1
 		r.line = r.seen
 		blank := len(line) == 0 || len(line) == 1 && line[0] == '\r'
-		if blank && r.inside {
+		switch {
+		case !blank:
+			r.lines++
+		case r.lines > 0:
 			return r.seen
 		}
-		r.inside = r.inside || !blank
 	}
 }
 
 func (r *Reader) fill() error {
-	if r.to == len(r.buf) {
+	// The rest of the buffer may be too little for what has come.
+	if r.to == len(r.buf) || r.from > 0 && r.to > len(r.buf)/2 {
 		if err := r.makeRoom(); err != nil {
 			return err
 		}
@@ -144,14 +153,14 @@ func (r *Reader) fill() error {
 // makeRoom moves what is unread to the front, in a larger buffer where it
 // fills this one.
 func (r *Reader) makeRoom() error {
-	unread := r.to - r.from
+	unread, full := r.to-r.from, r.to == len(r.buf)
 	buf := r.buf
 	switch {
 	case buf == nil:
 		buf = make([]byte, startSize)
 	case unread > MaxEvent:
 		return ErrTooLarge
-	case unread > len(buf)/2:
+	case unread > len(buf)/2, full && len(buf) < busySize:
 		buf = make([]byte, 2*len(buf))
 	}
 	r.move(buf)
@@ -178,6 +187,21 @@ func (r *Reader) move(buf []byte) {
 	r.line, r.seen, r.to = r.line-r.from, r.seen-r.from, r.to-r.from
 	r.end = max(r.end-r.from, 0)
 	r.buf, r.from = buf, 0
+}
+
+// onlyData is an event that is one line of data, as most are. Its end need not be
+// looked for again.
+func onlyData(raw []byte, lines int) (Event, bool) {
+	value, ok := bytes.CutPrefix(raw, []byte("data:"))
+	if !ok || lines != 1 {
+		return Event{}, false
+	}
+	return Event{Raw: raw, Data: bytes.TrimPrefix(endless(endless(value)), []byte(" "))}, true
+}
+
+// endless is a line, or a blank one and the end of the one before, without its end.
+func endless(b []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 }
 
 func (r *Reader) parse(raw []byte) Event {

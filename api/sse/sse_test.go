@@ -181,11 +181,54 @@ func FuzzReader(f *testing.F) {
 		var raw strings.Builder
 		for _, ev := range whole {
 			raw.WriteString(ev.raw)
+			require.Equal(t, dataOf(ev.raw), ev.data)
 		}
 		if !bytes.HasPrefix(stream, []byte("\xef\xbb\xbf")) {
 			require.Equal(t, strings.TrimSpace(string(stream)), strings.TrimSpace(raw.String()), "no byte is lost")
 		}
 	})
+}
+
+// dataOf is the data of an event, by the letter of the format.
+func dataOf(raw string) string {
+	var data []string
+	for line := range strings.SplitSeq(strings.TrimSuffix(raw, "\n"), "\n") {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
+		if name == "data" {
+			data = append(data, strings.TrimPrefix(value, " "))
+		}
+	}
+	return strings.Join(data, "\n")
+}
+
+// Events that have been read together lie behind each other, and one that has not
+// come as a whole leaves room for what a read may bring.
+func TestEventsLieBehindEachOther(t *testing.T) {
+	const one = "data: some event of a stream\n\n"
+	stream := strings.Repeat(one, 1000)
+	reader := sse.NewReader(strings.NewReader(stream))
+	var together []byte
+	var batches []int
+	for rest := stream; rest != ""; {
+		ev, err := reader.Next()
+		require.NoError(t, err)
+		if together == nil {
+			together = ev.Raw
+		} else {
+			together = together[:len(together)+len(ev.Raw)]
+		}
+		if reader.Ahead() == 0 {
+			require.Equal(t, rest[:len(together)], string(together))
+			rest, batches = rest[len(together):], append(batches, len(together))
+			together = nil
+		}
+	}
+	// A stream that fills its buffer gets a larger one.
+	for i, want := range []int{4, 8, 16} {
+		require.InDelta(t, want<<10, batches[i], float64(len(one)))
+	}
+	require.Len(t, batches, 4)
+	require.LessOrEqual(t, reader.Held(), 16<<10)
 }
 
 type chunked struct {

@@ -1,0 +1,49 @@
+package plexus
+
+// batch is what of a stream has come and not gone on yet. A flush costs more than
+// all else of an event: events of a provider that is far ahead of what the client
+// has got go on together. None waits for one that has not come.
+type batch struct {
+	out    []byte
+	own    bool // out is memory of its own
+	behind bool // the provider was far ahead, and no event has come alone since
+	joined bool // what is next joins out
+}
+
+// maxAhead is how much of a stream, in bytes, may have come at once for its events
+// to be flushed one by one: some five of them.
+const maxAhead = 1 << 10
+
+// keptBuffer is the size in bytes of the buffer that a stream may keep for good.
+const keptBuffer = 64 << 10
+
+// add puts an event behind the others. They lie so in the memory of their reader,
+// and stay there until it reads on.
+func (b *batch) add(raw []byte) {
+	n := len(b.out)
+	switch {
+	case n == 0:
+		b.out, b.own = raw, false
+	case cap(b.out)-n >= len(raw) && &b.out[:n+1][n] == &raw[0]:
+		b.out = b.out[:n+len(raw)]
+	default:
+		if !b.own {
+			b.out, b.own = b.out[:n:n], true
+		}
+		b.out = append(b.out, raw...)
+	}
+}
+
+// joins tells whether the next event goes on with what is there of the stream,
+// whose size is unsent. Ahead is that of what has come behind it, both in bytes,
+// and zero as long as that is no event.
+func (b *batch) joins(unsent, ahead int) bool {
+	if ahead == 0 {
+		b.behind = b.behind && b.joined
+		b.joined = false
+		return false
+	}
+	b.behind = b.behind || unsent+ahead > maxAhead
+	b.joined = b.behind && unsent < keptBuffer
+	return b.joined
+}
