@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"regexp"
 	"runtime"
@@ -101,6 +102,55 @@ func TestEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	broken := flushesOf(t, api.Chat, chatRole+chatHello, many+chatHello[:40])
 	require.Equal(t, []string{chatRole + chatHello, many}, broken[:2])
 	require.Contains(t, broken[2], "broke off")
+}
+
+// However the events of a stream are read, the client gets all of them that are its
+// business, none twice, and each as a whole.
+func TestHoweverAStreamIsRead(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		stream, want := chatRole+chatHello, chatRole+chatHello
+		for range random.IntN(300) {
+			ev := strings.Replace(chatHello, "Hello", strings.Repeat("x", textSize(random)), 1)
+			switch random.IntN(10) {
+			case 0:
+				stream += chatUsage // the client did not ask for it
+			case 1:
+				ev = ": a comment\n\n"
+			}
+			stream += ev
+			want += ev
+		}
+		stream += chatStop + chatUsage + chatDone
+		want += chatStop + chatDone
+		got := flushesOf(t, api.Chat, cut(random, stream)...)
+		require.Equal(t, want, strings.Join(got, ""), "seed %d", seed)
+		for _, flush := range got {
+			require.True(t, strings.HasSuffix(flush, "\n\n"), "seed %d: %q", seed, flush)
+		}
+	}
+}
+
+// textSize is mostly that of a word, and now and then that of an image.
+func textSize(random *rand.Rand) int {
+	switch n := random.IntN(100); {
+	case n < 90:
+		return 1 + random.IntN(20)
+	case n < 99:
+		return random.IntN(10_000)
+	default:
+		return random.IntN(200_000)
+	}
+}
+
+// cut divides a text into parts of some magnitude.
+func cut(random *rand.Rand, s string) (parts []string) {
+	for most := 1 << (1 + random.IntN(16)); s != ""; {
+		n := min(1+random.IntN(most), len(s))
+		parts = append(parts, s[:n])
+		s = s[n:]
+	}
+	return parts
 }
 
 // leaver is a client that is gone before its last flush.
