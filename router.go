@@ -212,7 +212,7 @@ func (r *Router) addTarget(g *Gateway, rt *route, mt *ModelTarget) error {
 
 func loadSelector(ctx caddy.Context, m *Model) (Selector, error) {
 	if m.SelectorRaw == nil {
-		m.SelectorRaw = []byte(`{"strategy":"random"}`)
+		return new(Random), nil
 	}
 	mod, err := ctx.LoadModule(m, "SelectorRaw")
 	if err != nil {

@@ -11,7 +11,7 @@ const windowSlots = 60
 
 // window is what a target took in the last minute, in steps of a second.
 type window struct {
-	slots  [windowSlots]consumption
+	slots  []consumption // none before the first answer
 	sum    consumption
 	second int64 // of the latest slot
 }
@@ -30,7 +30,7 @@ func (c *consumption) add(more consumption, times int64) {
 // move the window.
 func (w *window) slide(now time.Time) {
 	second := stamp(now) / int64(time.Second)
-	for n := min(second-w.second, windowSlots); n > 0; n-- {
+	for n := min(second-w.second, int64(len(w.slots))); n > 0; n-- {
 		oldest := &w.slots[(second-n+1)%windowSlots]
 		w.sum.add(*oldest, -1)
 		*oldest = consumption{}
@@ -39,6 +39,9 @@ func (w *window) slide(now time.Time) {
 }
 
 func (w *window) add(more consumption, now time.Time) {
+	if w.slots == nil {
+		w.slots = make([]consumption, windowSlots)
+	}
 	w.slide(now)
 	w.slots[w.second%windowSlots].add(more, 1)
 	w.sum.add(more, 1)
