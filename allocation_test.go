@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
 
@@ -153,4 +154,27 @@ func TestAllocationsOfRouting(t *testing.T) {
 	}), 1.0)
 	require.Equal(t, api.Chat, op.api)
 	require.True(t, bytes.Contains(body, []byte(x.req.model)))
+}
+
+// What a configuration holds is in proportion to it, and not much.
+func TestAllocationsOfAConfiguration(t *testing.T) {
+	provisionLarge(t, largeGateway(1, 1, 1)) // what all share stays in use
+	bytesOf := func(models, keys int) float64 {
+		g := largeGateway(models, 2, keys)
+		ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+		defer cancel()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		require.NoError(t, g.Provision(ctx))
+		runtime.ReadMemStats(&after)
+		require.NoError(t, g.Cleanup())
+		return float64(after.TotalAlloc - before.TotalAlloc)
+	}
+	bytesOf(3000, 3000) // the maps of the pools do not shrink
+	base := bytesOf(1000, 1000)
+	perModel := (bytesOf(3000, 1000) - base) / 2000
+	perKey := (bytesOf(1000, 3000) - base) / 2000
+	t.Logf("%.0f bytes a model of two targets, %.0f a key", perModel, perKey)
+	require.Less(t, perModel, 5_000.0)
+	require.Less(t, perKey, 200.0)
 }
