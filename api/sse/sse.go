@@ -31,8 +31,8 @@ const (
 var ErrTooLarge = fmt.Errorf("an event is larger than %d MiB", MaxEvent>>20)
 
 // Event is one event, or one comment that stands alone. Its slices are valid
-// until the next call of Next, and Raw until Next reads on: as long as Ahead is not
-// 0, the Raw of one event goes over into that of the next.
+// until the next call of Next, and Raw until Next reads on, which it does not as long
+// as Ahead is not 0: then the Raw of one event mostly goes over into that of the next.
 type Event struct {
 	// Raw is the event as it came, with the blank line that ends it.
 	Raw []byte
@@ -196,11 +196,11 @@ func onlyData(raw []byte, lines int) (Event, bool) {
 	if !ok || lines != 1 {
 		return Event{}, false
 	}
-	return Event{Raw: raw, Data: bytes.TrimPrefix(endless(endless(value)), []byte(" "))}, true
+	return Event{Raw: raw, Data: bytes.TrimPrefix(trimEnd(trimEnd(value)), []byte(" "))}, true
 }
 
-// endless is a line, or a blank one and the end of the one before, without its end.
-func endless(b []byte) []byte {
+// trimEnd takes the end off a line, or the blank line that follows it.
+func trimEnd(b []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
 }
 
