@@ -1,13 +1,11 @@
 package plexus
 
-// batch is what of a stream has come and not gone on yet. A flush costs more than
-// all else of an event: events of a provider that is far ahead of what the client
-// has got go on together. None waits for one that has not come.
-type batch struct {
-	out    []byte
-	own    bool // out is memory of its own
+// lead tells which events of a stream go on together. A flush costs more than all
+// else of an event: those of a provider that is far ahead of what the client has
+// got had better share one. None waits for one that has not come.
+type lead struct {
 	behind bool // the provider was far ahead, and no event has come alone since
-	joined bool // what is next joins out
+	joined bool // the next event joins those that have not been sent
 }
 
 // maxAhead is how much of a stream, in bytes, may have come at once for its events
@@ -16,6 +14,27 @@ const maxAhead = 1 << 10
 
 // keptBuffer is the size in bytes of the buffer that a stream may keep for good.
 const keptBuffer = 64 << 10
+
+// joins tells whether the next event goes on with what is there of the stream,
+// whose size is unsent. Ahead is that of what has come behind it, both in bytes,
+// and zero as long as that is no event.
+func (l *lead) joins(unsent, ahead int) bool {
+	if ahead == 0 {
+		l.behind = l.behind && l.joined
+		l.joined = false
+		return false
+	}
+	l.behind = l.behind || unsent+ahead > maxAhead
+	l.joined = l.behind && unsent < keptBuffer
+	return l.joined
+}
+
+// batch is what of a relayed stream has come and not gone on yet.
+type batch struct {
+	lead
+	out []byte
+	own bool // out is memory of its own
+}
 
 // add puts an event behind the others. They lie so in the memory of their reader,
 // and stay there until it reads on.
@@ -32,18 +51,4 @@ func (b *batch) add(raw []byte) {
 		}
 		b.out = append(b.out, raw...)
 	}
-}
-
-// joins tells whether the next event goes on with what is there of the stream,
-// whose size is unsent. Ahead is that of what has come behind it, both in bytes,
-// and zero as long as that is no event.
-func (b *batch) joins(unsent, ahead int) bool {
-	if ahead == 0 {
-		b.behind = b.behind && b.joined
-		b.joined = false
-		return false
-	}
-	b.behind = b.behind || unsent+ahead > maxAhead
-	b.joined = b.behind && unsent < keptBuffer
-	return b.joined
 }

@@ -40,16 +40,16 @@ func TestBatchAddAllocatesNothing(t *testing.T) {
 	require.Len(t, b.out, len(memory))
 }
 
-func TestBatchJoins(t *testing.T) {
+func TestLeadJoins(t *testing.T) {
 	type step struct {
 		unsent, ahead int
 		joins         bool
 	}
 	f := func(steps ...step) {
 		t.Helper()
-		var b batch
+		var l lead
 		for i, s := range steps {
-			require.Equal(t, s.joins, b.joins(s.unsent, s.ahead), "step %d", i)
+			require.Equal(t, s.joins, l.joins(s.unsent, s.ahead), "step %d", i)
 		}
 	}
 	f(step{200, 0, false}, step{200, 400, false}, step{200, 200, false}, step{200, 0, false})

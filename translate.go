@@ -296,11 +296,11 @@ func streamType(array bool) string {
 // of its own unless the provider is far ahead.
 func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 	var (
-		batch   batch
+		lead    lead
 		lingers *time.Timer
 	)
 	for {
-		if len(t.buf) > 0 && !batch.joins(len(t.buf), reader.Ahead()) {
+		if len(t.buf) > 0 && !lead.joins(len(t.buf), reader.Ahead()) {
 			if err := t.sendBuffered(); err != nil {
 				t.clientGone(err)
 				return
