@@ -1,11 +1,10 @@
 package plexus
 
 // lead tells which events of a stream go on together. A flush costs more than all
-// else of an event: those of a provider that is far ahead of what the client has
-// got had better share one. None waits for one that has not come.
+// else of an event: those of a provider that has been far ahead of what the client
+// has got had better share one. None waits for one that has not come.
 type lead struct {
-	behind bool // the provider was far ahead, and no event has come alone since
-	joined bool // the next event joins those that have not been sent
+	behind bool // the provider has been far ahead
 }
 
 // maxAhead is how much of a stream, in bytes, may have come at once for its events
@@ -20,13 +19,10 @@ const keptBuffer = 64 << 10
 // and zero as long as that is no event.
 func (l *lead) joins(unsent, ahead int) bool {
 	if ahead == 0 {
-		l.behind = l.behind && l.joined
-		l.joined = false
 		return false
 	}
 	l.behind = l.behind || unsent+ahead > maxAhead
-	l.joined = l.behind && unsent < keptBuffer
-	return l.joined
+	return l.behind && unsent < keptBuffer
 }
 
 // batch is what of a relayed stream has come and not gone on yet.

@@ -55,9 +55,8 @@ func TestLeadJoins(t *testing.T) {
 	f(step{200, 0, false}, step{200, 400, false}, step{200, 200, false}, step{200, 0, false})
 	f(step{200, maxAhead - 200, false}, step{200, 0, false})
 	f(step{200, maxAhead - 199, true}, step{400, 10, true}, step{800, 0, false})
-	// It was far ahead, and no event has come alone since.
-	f(step{200, maxAhead, true}, step{400, 0, false}, step{200, 100, true}, step{400, 0, false}, step{200, 100, true})
-	f(step{200, maxAhead, true}, step{400, 0, false}, step{200, 0, false}, step{200, 100, false})
+	// It has been far ahead, and may be so again.
+	f(step{200, maxAhead, true}, step{400, 0, false}, step{200, 0, false}, step{200, 100, true}, step{400, 0, false})
 	// There is an end to what is held.
 	f(step{keptBuffer - 1, 200, true}, step{keptBuffer, 200, false}, step{200, 200, true})
 }
