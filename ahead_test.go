@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/chat"
+	"github.com/caddy-plexus/plexus/api/sse"
 )
 
 // reads is a stream whose every part is had by a read of its own.
@@ -151,6 +153,25 @@ func cut(random *rand.Rand, s string) (parts []string) {
 		s = s[n:]
 	}
 	return parts
+}
+
+// What is not told apart counts as it would else: for the output rate, and for the
+// number of events.
+func TestARunCountsAsItsEvents(t *testing.T) {
+	stream := strings.Repeat(chatHello, 10)
+	reader := sse.NewReader(strings.NewReader(stream + chatStop))
+	a := &answer{attempt: new(attempt), watcher: new(chat.Watcher)}
+	first, err := reader.Next()
+	require.NoError(t, err)
+	require.True(t, a.look(first).Content)
+	batch := batch{out: first.Raw}
+	a.followRun(reader, first, &batch)
+	require.Equal(t, stream, string(batch.out))
+	require.EqualValues(t, 9, a.events)
+	require.EqualValues(t, 9*len("Hello"), a.clocks.size.Load())
+	next, err := reader.Next()
+	require.NoError(t, err)
+	require.Equal(t, chatStop, string(next.Raw))
 }
 
 // leaver is a client that is gone before its last flush.

@@ -18,12 +18,45 @@ func (e *Echo) Text(data []byte) []byte {
 		return nil
 	}
 	start, end := len(e.head), len(data)-len(e.tail)
-	for _, b := range data[start:end] {
-		if b == '"' || b == '\\' || b < ' ' {
-			return nil
-		}
+	if plain(data[start:end]) < end-start {
+		return nil
 	}
 	return data[start-1 : end+1]
+}
+
+// Run is the events, each with lead before its data and trail behind it, that are at
+// the start of b, or as many of them as reach over most bytes, as long as they are
+// the learned one but for the text.
+func (e *Echo) Run(b, lead, trail []byte, most int) (run Run) {
+	if len(e.head) == 0 {
+		return Run{}
+	}
+	for run.Length < most {
+		rest, ok := bytes.CutPrefix(b[run.Length:], lead)
+		if !ok || !bytes.HasPrefix(rest, e.head) {
+			break
+		}
+		rest = rest[len(e.head):]
+		size := plain(rest)
+		rest = rest[size:]
+		if size == 0 || !bytes.HasPrefix(rest, e.tail) || !bytes.HasPrefix(rest[len(e.tail):], trail) {
+			break
+		}
+		run.Length += len(lead) + len(e.head) + size + len(e.tail) + len(trail)
+		run.Events++
+		run.Size += size
+	}
+	return run
+}
+
+// plain is how many bytes at the start of b stand for themselves in a JSON string.
+func plain(b []byte) int {
+	for i, c := range b {
+		if c == '"' || c == '\\' || c < ' ' {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // Learn takes in an event that tells of nothing but a text, which is raw as it

@@ -47,6 +47,22 @@ type Watcher interface {
 	Usage() Usage
 }
 
+// Repeater is a Watcher that knows events again which repeat the one before.
+type Repeater interface {
+	Watcher
+	// Repeats are the events at the start of b, up to some that reach over most
+	// bytes, that tell of a text and nothing else, as Event would see if they
+	// were shown to it. Lead and trail are what stands around the data of each.
+	Repeats(b, lead, trail []byte, most int) Run
+}
+
+// Run is a number of events that lie behind each other.
+type Run struct {
+	Length int // in bytes
+	Events int
+	Size   int // of their content, as in Signs
+}
+
 // Choices remembers which choices of an answer have begun and which have ended.
 // OpenAI allows for 128.
 type Choices struct {

@@ -37,6 +37,11 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	return signs
 }
 
+// Repeats implements api.Repeater.
+func (w *Watcher) Repeats(b, lead, trail []byte, most int) api.Run {
+	return w.echo.Run(b, lead, trail, most)
+}
+
 // look finds out what an event tells.
 func (w *Watcher) look(data []byte) api.Signs {
 	var signs api.Signs

@@ -27,6 +27,11 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 	return signs
 }
 
+// Repeats implements api.Repeater.
+func (w *Watcher) Repeats(b, lead, trail []byte, most int) api.Run {
+	return w.echo.Run(b, lead, trail, most)
+}
+
 // look finds out what an event tells, and the last text that it has.
 func (w *Watcher) look(data []byte) (signs api.Signs, text []byte) {
 	kind, _ := jsonscan.String(jsonscan.Member(data, "type"))

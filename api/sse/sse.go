@@ -18,7 +18,7 @@ const (
 	// never holds more.
 	startSize = 4 << 10
 	// busySize is for a stream that fills what it is given.
-	busySize = 16 << 10
+	busySize = 32 << 10
 	// keepSize is the buffer that a stream may keep for good. A larger one,
 	// grown for one large event, is given back after that event.
 	keepSize = 64 << 10
@@ -41,6 +41,16 @@ type Event struct {
 	// Data is the lines of the `data` fields joined by LF, or nil where there
 	// is none, as in a keep-alive comment.
 	Data []byte
+}
+
+// Around is what stands before and behind the data in Raw, or nothing where Data is not
+// a part of it.
+func (e Event) Around() (lead, trail []byte) {
+	at := cap(e.Raw) - cap(e.Data) // they end in the same memory
+	if len(e.Data) == 0 || at <= 0 || at >= len(e.Raw) || &e.Raw[at] != &e.Data[0] {
+		return nil, nil
+	}
+	return e.Raw[:at], e.Raw[at+len(e.Data):]
 }
 
 // Reader splits a stream into events.
@@ -95,6 +105,18 @@ func (r *Reader) Ahead() int {
 		return 0
 	}
 	return r.to - r.from
+}
+
+// Peek is what has been read of the source and not been returned. It is valid until
+// Next reads on.
+func (r *Reader) Peek() []byte { return r.buf[r.from:r.to] }
+
+// Skip goes past some whole events of what Peek shows, and returns them.
+func (r *Reader) Skip(n int) []byte {
+	b := r.buf[r.from : r.from+n]
+	r.from += n
+	r.line, r.seen, r.end, r.lines = r.from, r.from, 0, 0
+	return b
 }
 
 // last is what remains when the source has ended.
@@ -160,8 +182,10 @@ func (r *Reader) makeRoom() error {
 		buf = make([]byte, startSize)
 	case unread > MaxEvent:
 		return ErrTooLarge
-	case unread > len(buf)/2, full && len(buf) < busySize:
+	case unread > len(buf)/2:
 		buf = make([]byte, 2*len(buf))
+	case full && len(buf) < busySize:
+		buf = make([]byte, busySize)
 	}
 	r.move(buf)
 	return nil
