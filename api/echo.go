@@ -24,9 +24,9 @@ func (e *Echo) Text(data []byte) []byte {
 	return data[start-1 : end+1]
 }
 
-// Run is the events, each with lead before its data and trail behind it, that are at
-// the start of b, or as many of them as reach over most bytes, as long as they are
-// the learned one but for the text.
+// Run is the events at the start of b, each with lead before its data and trail behind
+// it, that are the learned one but for the text. It ends with the one that makes them
+// most bytes or more.
 func (e *Echo) Run(b, lead, trail []byte, most int) (run Run) {
 	if len(e.head) == 0 {
 		return Run{}

@@ -50,9 +50,10 @@ type Watcher interface {
 // Repeater is a Watcher that knows events again which repeat the one before.
 type Repeater interface {
 	Watcher
-	// Repeats are the events at the start of b, up to some that reach over most
-	// bytes, that tell of a text and nothing else, as Event would see if they
-	// were shown to it. Lead and trail are what stands around the data of each.
+	// Repeats are the events at the start of b that tell of a text and nothing
+	// else, as Event would see if they were shown to it, up to the one that makes
+	// them most bytes or more. Lead and trail are what stands around the data of
+	// the event before, and of each.
 	Repeats(b, lead, trail []byte, most int) Run
 }
 
