@@ -97,6 +97,10 @@ func TestEventsOfAProviderThatIsFarAhead(t *testing.T) {
 	// None of them waits for one that is not there as a whole.
 	f([]string{chatRole + chatHello, many + chatHello[:40], chatHello[40:], end},
 		chatRole+chatHello, many, chatHello, end)
+	// What was held back until the first content is no lead.
+	opening := strings.Repeat(chatRole, 20)
+	f([]string{opening + chatHello + chatHello, chatHello + chatHello, end},
+		opening+chatHello, chatHello, chatHello, chatHello, chatStop, chatDone)
 	// What the client did not ask for is the last of what is there.
 	f([]string{chatRole + chatHello, many + chatStop + chatUsage, chatDone},
 		chatRole+chatHello, many+chatStop, chatDone)

@@ -4,11 +4,11 @@ package plexus
 // else of an event: those of a provider that has been far ahead of what the client
 // has got had better share one. None waits for one that has not come.
 type lead struct {
-	behind bool // the provider has been far ahead
+	wasAhead bool // the provider has been far ahead
 }
 
-// maxAhead is how much of a stream, in bytes, may have come at once for its events
-// to be flushed one by one: some five of them.
+// maxAhead is how much of a stream, in bytes, may have come behind an event for that
+// to be flushed by itself: some five more.
 const maxAhead = 1 << 10
 
 // keptBuffer is the size in bytes of the buffer that a stream may keep for good.
@@ -21,8 +21,8 @@ func (l *lead) joins(unsent, ahead int) bool {
 	if ahead == 0 {
 		return false
 	}
-	l.behind = l.behind || unsent+ahead > maxAhead
-	return l.behind && unsent < keptBuffer
+	l.wasAhead = l.wasAhead || ahead > maxAhead
+	return l.wasAhead && unsent < keptBuffer
 }
 
 // batch is what of a relayed stream has come and not gone on yet.

@@ -53,10 +53,12 @@ func TestLeadJoins(t *testing.T) {
 		}
 	}
 	f(step{200, 0, false}, step{200, 400, false}, step{200, 200, false}, step{200, 0, false})
-	f(step{200, maxAhead - 200, false}, step{200, 0, false})
-	f(step{200, maxAhead - 199, true}, step{400, 10, true}, step{800, 0, false})
+	f(step{200, maxAhead, false}, step{200, 0, false}, step{200, 100, false})
+	f(step{200, maxAhead + 1, true}, step{400, 10, true}, step{800, 0, false})
 	// It has been far ahead, and may be so again.
-	f(step{200, maxAhead, true}, step{400, 0, false}, step{200, 0, false}, step{200, 100, true}, step{400, 0, false})
+	f(step{200, maxAhead + 1, true}, step{400, 0, false}, step{200, 0, false}, step{200, 100, true}, step{400, 0, false})
+	// A large event is no lead.
+	f(step{4 * maxAhead, 100, false}, step{200, 100, false})
 	// There is an end to what is held.
-	f(step{keptBuffer - 1, 200, true}, step{keptBuffer, 200, false}, step{200, 200, true})
+	f(step{keptBuffer - 1, 2 * maxAhead, true}, step{keptBuffer, 200, false}, step{200, 200, true})
 }

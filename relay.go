@@ -275,21 +275,21 @@ func (a *answer) follow(reader *sse.Reader, held []byte) {
 			raw = a.target.Provider.redact(raw)
 		}
 		batch.add(raw)
-		if signs.Content && batch.behind {
+		if signs.Content && batch.wasAhead {
 			a.followRun(reader, ev, &batch)
 		}
 	}
 }
 
-// followRun takes on those events behind a text that are the like of it. They are
-// most of a stream, and need not be told apart.
+// followRun has those events behind a text go with it that are the like of it. They
+// are most of a stream, and need not be told apart.
 func (a *answer) followRun(reader *sse.Reader, ev sse.Event, batch *batch) {
 	repeater, ok := a.watcher.(api.Repeater)
-	lead, trail := ev.Around()
-	if !ok || a.ids != nil || len(trail) == 0 {
+	before, after := ev.Around()
+	if !ok || a.ids != nil || len(after) == 0 {
 		return
 	}
-	run := repeater.Repeats(reader.Peek(), lead, trail, keptBuffer-len(batch.out))
+	run := repeater.Repeats(reader.Peek(), before, after, keptBuffer-len(batch.out))
 	if run.Events > 0 {
 		batch.add(reader.Skip(run.Length))
 		a.events += int64(run.Events)

@@ -24,25 +24,25 @@ func (e *Echo) Text(data []byte) []byte {
 	return data[start-1 : end+1]
 }
 
-// Run is the events at the start of b, each with lead before its data and trail behind
-// it, that are the learned one but for the text. It ends with the one that makes them
-// most bytes or more.
-func (e *Echo) Run(b, lead, trail []byte, most int) (run Run) {
+// Run is the events at the start of b, each with the same before and after its data,
+// that are the learned one but for the text. It ends with the one that makes them most
+// bytes or more.
+func (e *Echo) Run(b, before, after []byte, most int) (run Run) {
 	if len(e.head) == 0 {
 		return Run{}
 	}
 	for run.Length < most {
-		rest, ok := bytes.CutPrefix(b[run.Length:], lead)
+		rest, ok := bytes.CutPrefix(b[run.Length:], before)
 		if !ok || !bytes.HasPrefix(rest, e.head) {
 			break
 		}
 		rest = rest[len(e.head):]
 		size := plain(rest)
 		rest = rest[size:]
-		if size == 0 || !bytes.HasPrefix(rest, e.tail) || !bytes.HasPrefix(rest[len(e.tail):], trail) {
+		if size == 0 || !bytes.HasPrefix(rest, e.tail) || !bytes.HasPrefix(rest[len(e.tail):], after) {
 			break
 		}
-		run.Length += len(lead) + len(e.head) + size + len(e.tail) + len(trail)
+		run.Length += len(before) + len(e.head) + size + len(e.tail) + len(after)
 		run.Events++
 		run.Size += size
 	}

@@ -34,12 +34,12 @@ func requireRepeats(t *testing.T, slow, fast api.Repeater, stream []byte, most i
 		}
 		require.Equal(t, same, ev)
 		require.Equal(t, slow.Event(same.Name, same.Data), fast.Event(ev.Name, ev.Data))
-		lead, trail := ev.Around()
-		if len(trail) == 0 {
+		before, after := ev.Around()
+		if len(after) == 0 {
 			continue
 		}
-		require.Equal(t, string(ev.Raw), string(slices.Concat(lead, ev.Data, trail)))
-		run := fast.Repeats(some.Peek(), lead, trail, most)
+		require.Equal(t, string(ev.Raw), string(slices.Concat(before, ev.Data, after)))
+		run := fast.Repeats(some.Peek(), before, after, most)
 		var got api.Run
 		for range run.Events {
 			require.Less(t, got.Length, most)

@@ -52,9 +52,9 @@ type Repeater interface {
 	Watcher
 	// Repeats are the events at the start of b that tell of a text and nothing
 	// else, as Event would see if they were shown to it, up to the one that makes
-	// them most bytes or more. Lead and trail are what stands around the data of
-	// the event before, and of each.
-	Repeats(b, lead, trail []byte, most int) Run
+	// them most bytes or more. Before and after are what stands around the data of
+	// the event that Event has just been shown, and around that of each.
+	Repeats(b, before, after []byte, most int) Run
 }
 
 // Run is a number of events that lie behind each other.

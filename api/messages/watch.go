@@ -28,8 +28,8 @@ func (w *Watcher) Event(_, data []byte) api.Signs {
 }
 
 // Repeats implements api.Repeater.
-func (w *Watcher) Repeats(b, lead, trail []byte, most int) api.Run {
-	return w.echo.Run(b, lead, trail, most)
+func (w *Watcher) Repeats(b, before, after []byte, most int) api.Run {
+	return w.echo.Run(b, before, after, most)
 }
 
 // look finds out what an event tells, and the last text that it has.

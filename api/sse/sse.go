@@ -45,7 +45,7 @@ type Event struct {
 
 // Around is what stands before and behind the data in Raw, or nothing where Data is not
 // a part of it.
-func (e Event) Around() (lead, trail []byte) {
+func (e Event) Around() (before, after []byte) {
 	at := cap(e.Raw) - cap(e.Data) // they end in the same memory
 	if len(e.Data) == 0 || at <= 0 || at >= len(e.Raw) || &e.Raw[at] != &e.Data[0] {
 		return nil, nil
@@ -111,7 +111,8 @@ func (r *Reader) Ahead() int {
 // Next reads on.
 func (r *Reader) Peek() []byte { return r.buf[r.from:r.to] }
 
-// Skip goes past some whole events of what Peek shows, and returns them.
+// Skip goes past n bytes of what Peek shows, and returns them: they must be whole
+// events.
 func (r *Reader) Skip(n int) []byte {
 	b := r.buf[r.from : r.from+n]
 	r.from += n
