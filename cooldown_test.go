@@ -61,12 +61,13 @@ func TestARefusedCredentialCoolsAllItsTargets(t *testing.T) {
 // After the pause one request finds out; the others don't wait for it. One whose
 // client leaves gives its place to the next.
 func TestOneRequestProbes(t *testing.T) {
-	answer := make(chan http.HandlerFunc)
+	answer, left := make(chan http.HandlerFunc), make(chan struct{}, 1)
 	bad := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case h := <-answer:
 			h(w, r)
 		case <-r.Context().Done():
+			left <- struct{}{}
 		}
 	})
 	good := newProvider(t, says(200, chatAnswer))
@@ -103,6 +104,7 @@ func TestOneRequestProbes(t *testing.T) {
 	require.Equal(t, 2, bad.count(), "the rest stays away")
 	leave()
 	require.Equal(t, "gone", <-probe)
+	<-left // or it would take the next probe's answer
 	b := &g.router.names["fast"].targets[0].state.breaker
 	awaits(t, "the place is given back", func() bool { return b.state(g.now()) == stateHalfOpen })
 
