@@ -38,3 +38,28 @@ func BenchmarkBody(b *testing.B) {
 		}
 	}
 }
+
+// structures are what agents send besides: tools and their calls, where a few bytes
+// stand between one bracket or quote and the next, and tokens.
+var structures = map[string]string{
+	"tools":  strings.Repeat(`,{"type":"function","function":{"name":"read_file","description":"Reads a file from the local filesystem, from a line on if it is long.\nThe path must be absolute.","parameters":{"type":"object","properties":{"file_path":{"type":"string","description":"The absolute path to the file"},"offset":{"type":"integer","minimum":0,"description":"The line to begin with"},"limit":{"type":"integer","exclusiveMinimum":0,"maximum":2000}},"required":["file_path"],"additionalProperties":false}}}`, 200),
+	"calls":  strings.Repeat(`,{"role":"assistant","content":null,"tool_calls":[{"id":"call_abc123","type":"function","function":{"name":"read_file","arguments":"{\"file_path\":\"/src/main.go\",\"limit\":200}"}}]},{"role":"tool","tool_call_id":"call_abc123","content":"package main\n\nfunc main() {\n\tfmt.Println(\"hello\")\n}\n"}`, 300),
+	"tokens": strings.Repeat(`,1234,17`, 12_000),
+}
+
+func BenchmarkStructure(b *testing.B) {
+	for name, elements := range structures {
+		b.Run(name, func(b *testing.B) {
+			doc := []byte(`{"model":"fast","list":[0` + elements + `]}`)
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				it := jsonscan.StrictNames(doc, "signature", "data")
+				for it.Next() {
+				}
+				if it.Err != nil {
+					b.Fatal(it.Err)
+				}
+			}
+		})
+	}
+}

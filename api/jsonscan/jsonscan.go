@@ -101,8 +101,9 @@ func (it *Iter) Next() bool {
 	}
 	it.started = true
 	if it.object {
-		var from, to int
-		if from, to, it.Err = it.c.name(); it.Err != nil {
+		var to int
+		from := it.c.i + 1
+		if to, it.c.i, it.Err = it.c.name(it.c.i); it.Err != nil {
 			return false
 		}
 		it.Key = unescape(it.c.data[from:to])

@@ -92,8 +92,9 @@ func (w *Walker) Next() bool {
 	}
 	w.started, w.waiting, w.Key = true, true, nil
 	if object {
-		var from, to int
-		if from, to, w.Err = w.c.name(); w.Err != nil {
+		var to int
+		from := w.c.i + 1
+		if to, w.c.i, w.Err = w.c.name(w.c.i); w.Err != nil {
 			return false
 		}
 		w.Key = unescape(w.c.data[from:to])
