@@ -13,14 +13,21 @@ import (
 )
 
 // Large questions: a conversation of ordinary text, which JSON has to escape
-// here and there, and perhaps a picture, as the OpenAI SDKs send them, which
-// write the messages before the model.
+// here and there, and perhaps a picture, or what an agent has done, as the OpenAI
+// SDKs send them, which write the messages before the model.
+
+// The kinds of them, besides mere text.
+const (
+	picture = "picture"
+	agent   = "agent"
+)
+
+// leastAsked is room for a few messages of each kind, in bytes.
+var leastAsked = map[string]int{"": 2000, picture: 2000, agent: 20_000}
 
 const (
 	// shortAnswer is the size of what answers a large question.
 	shortAnswer = 200
-	// leastAsked is room for a few messages.
-	leastAsked = 2000
 	// turn is the size of a message's text.
 	turn = 1000
 
@@ -33,24 +40,56 @@ const (
 // parts: so long that the whole, with the client's name of the model, is as long
 // as the script says.
 func (s *script) conversation() (head, tail []byte) {
-	left := s.asked - len(opening) - len(toModel) - len(s.name) - len(closing)
+	end := toModel
+	if s.kind == agent {
+		end = `],"tools":[` + tools() + end
+	}
+	left := s.asked - len(opening) - len(end) - len(s.name) - len(closing)
 	var b bytes.Buffer
 	b.Grow(s.asked)
 	b.WriteString(opening)
-	roles := [...]string{"user", "assistant"}
-	for i := 0; left >= 3*turn && (!s.picture || i < 4); i++ {
-		before := b.Len()
-		_, _ = fmt.Fprintf(&b, `,{"role":%q,"content":"%s"}`, roles[i%2], words(i, turn))
-		left -= b.Len() - before
+	for i := 0; left >= 3*turn && (s.kind != picture || i < 4); i++ {
+		next := s.turn(i)
+		b.WriteString(next)
+		left -= len(next)
 	}
 	b.WriteString(s.lastMessage(left))
-	b.WriteString(toModel)
+	b.WriteString(end)
 	return b.Bytes(), []byte(closing)
+}
+
+// turn is one message, or an agent's call of a tool and its result.
+func (s *script) turn(i int) string {
+	if s.kind == agent {
+		const frame = `,{"role":"assistant","content":null,"tool_calls":[{"id":"call_%06d","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"/src/part_%d.go\",\"offset\":%d,\"limit\":40}"}}]},{"role":"tool","tool_call_id":"call_%06d","content":"%s"}`
+		return fmt.Sprintf(frame, i, i, 40*i, i, code(turn))
+	}
+	roles := [...]string{"user", "assistant"}
+	return fmt.Sprintf(`,{"role":%q,"content":"%s"}`, roles[i%2], words(i, turn))
+}
+
+// code is a text of about so many bytes, as JSON writes it.
+func code(size int) string {
+	const lines = `\tif err := read(path); err != nil {\n\t\treturn fmt.Errorf(\"reading %q: %w\", path, err)\n\t}\n`
+	return strings.Repeat(lines, size/len(lines))
+}
+
+// tools are what an agent has, as the SDKs write them.
+func tools() string {
+	const (
+		count = 16
+		tool  = `{"type":"function","function":{"name":"tool_%02d","description":"Reads a file, from a line on if it is long.\nThe path must be absolute.","parameters":{"type":"object","properties":{"path":{"type":"string","description":"The path of the file"},"offset":{"type":"integer","minimum":0,"description":"The line to begin with"},"limit":{"type":"integer","exclusiveMinimum":0,"maximum":2000,"default":null},"modes":{"type":"array","items":{"type":"string","enum":["text","binary","lines"]}}},"required":["path"],"additionalProperties":false},"strict":true}}`
+	)
+	all := make([]string, count)
+	for i := range all {
+		all[i] = fmt.Sprintf(tool, i)
+	}
+	return strings.Join(all, ",")
 }
 
 // lastMessage has exactly so many bytes.
 func (s *script) lastMessage(size int) string {
-	if !s.picture {
+	if s.kind != picture {
 		const frame = `,{"role":"user","content":"%s"}`
 		return fmt.Sprintf(frame, words(0, size-len(fmt.Sprintf(frame, ""))))
 	}
@@ -58,11 +97,11 @@ func (s *script) lastMessage(size int) string {
 	const question = 100
 	room := size - len(fmt.Sprintf(frame, "", "")) - question
 	// Base64 comes in fours, so the text has what is over.
-	return fmt.Sprintf(frame, words(0, question+room%4), picture(room/4*3))
+	return fmt.Sprintf(frame, words(0, question+room%4), pixels(room/4*3))
 }
 
-// picture is as hard to compress as a real one, and always the same.
-func picture(size int) string {
+// pixels are as hard to compress as a real picture's, and always the same.
+func pixels(size int) string {
 	data := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(data) // it cannot fail
 	return base64.StdEncoding.EncodeToString(data)

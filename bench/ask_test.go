@@ -55,6 +55,25 @@ func TestAPictureFillsMostOfAQuestion(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestAnAgentHasToolsAndCallsThem(t *testing.T) {
+	for size := 20_000; size < 20_010; size++ {
+		q := questionOf(t, "ask-"+itoa(size)+"-agent")
+		require.Len(t, q.body, size)
+		var request struct {
+			Messages []struct {
+				Role      string
+				ToolCalls []struct{ Function struct{ Arguments string } } `json:"tool_calls"`
+			}
+			Tools []struct{ Function struct{ Name string } }
+		}
+		require.NoError(t, json.Unmarshal(q.body, &request))
+		require.Len(t, request.Tools, 16)
+		require.Equal(t, "tool_00", request.Tools[0].Function.Name)
+		require.True(t, json.Valid([]byte(request.Messages[1].ToolCalls[0].Function.Arguments)))
+		require.Equal(t, "tool", request.Messages[2].Role)
+	}
+}
+
 func TestProviderChecksLargeQuestions(t *testing.T) {
 	s := served(t, new(provider))
 	q := questionOf(t, "ask-20000")
@@ -79,7 +98,7 @@ func TestProviderChecksLargeQuestions(t *testing.T) {
 func TestLargeQuestionsAreAskedAndAnswered(t *testing.T) {
 	alone := served(t, new(provider))
 	proxy := served(t, plainProxy(alone.addr))
-	for _, model := range []string{"ask-10240", "ask-1048576", "ask-8388608-picture"} {
+	for _, model := range []string{"ask-10240", "ask-102400-agent", "ask-1048576", "ask-8388608-picture"} {
 		for _, s := range []*subject{alone, proxy} {
 			_, err := closed(t.Context(), s, questionOf(t, model), 2, 6, 0)
 			require.NoError(t, err)

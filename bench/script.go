@@ -18,7 +18,8 @@ const (
 // that is what reaches it through every subject, translated or not:
 // "whole-<bytes>", "stream-<events>-<pause>", "hold", which is one event and
 // silence until the client leaves, and "ask-<bytes>", which answers little to a
-// question of that size; with "-picture" after it, most of that is a picture.
+// question of that size; with "-picture" after it, most of that is a picture, with
+// "-agent" it is tools, their calls and results.
 type script struct {
 	name   string
 	size   int // of a whole answer, in bytes
@@ -26,8 +27,8 @@ type script struct {
 	pause  time.Duration
 	hold   bool
 
-	asked   int // the size of the question, in bytes, where it matters
-	picture bool
+	asked int // the size of the question, in bytes, where it matters
+	kind  string
 }
 
 func parseScript(name string) (script, error) {
@@ -43,13 +44,13 @@ func parseScript(name string) (script, error) {
 		if s.events, err = strconv.Atoi(parts[1]); err == nil {
 			s.pause, err = time.ParseDuration(parts[2])
 		}
-	case parts[0] == "ask" && (len(parts) == 2 || len(parts) == 3 && parts[2] == "picture"):
-		s.size, s.picture = shortAnswer, len(parts) == 3
-		if s.asked, err = strconv.Atoi(parts[1]); err == nil && s.asked < leastAsked {
-			err = fmt.Errorf("a question has at least %d bytes", leastAsked)
+	case parts[0] == "ask" && (len(parts) == 2 || len(parts) == 3 && leastAsked[parts[2]] > 0):
+		s.size, s.kind = shortAnswer, strings.Join(parts[2:], "")
+		if s.asked, err = strconv.Atoi(parts[1]); err == nil && s.asked < leastAsked[s.kind] {
+			err = fmt.Errorf("such a question has at least %d bytes", leastAsked[s.kind])
 		}
 	default:
-		return s, fmt.Errorf("the model %q says neither whole-<bytes>, stream-<events>-<pause>, ask-<bytes>, ask-<bytes>-picture nor hold", name)
+		return s, fmt.Errorf("the model %q says neither whole-<bytes>, stream-<events>-<pause>, ask-<bytes>, ask-<bytes>-picture, ask-<bytes>-agent nor hold", name)
 	}
 	if err != nil {
 		return s, fmt.Errorf("reading the model %q: %w", name, err)

@@ -20,7 +20,8 @@ func TestParseScript(t *testing.T) {
 	f("stream-30-100ms", script{events: 30, pause: 100 * time.Millisecond})
 	f("hold", script{events: 1, hold: true})
 	f("ask-10240", script{size: 200, asked: 10240})
-	f("ask-8388608-picture", script{size: 200, asked: 8 << 20, picture: true})
+	f("ask-8388608-picture", script{size: 200, asked: 8 << 20, kind: picture})
+	f("ask-102400-agent", script{size: 200, asked: 100 << 10, kind: agent})
 
 	bad := func(name string) {
 		t.Helper()
@@ -36,6 +37,7 @@ func TestParseScript(t *testing.T) {
 	bad("ask-x")
 	bad("ask-1")
 	bad("ask-2000-song")
+	bad("ask-2000-agent")
 }
 
 func TestAnswersAreAsLongAsAskedFor(t *testing.T) {
