@@ -17,7 +17,7 @@ type reserve struct{ unused []byte }
 
 // reserved is its size in bytes, which is also how much more memory the process
 // comes to take.
-const reserved = 32 << 20
+const reserved = 16 << 20
 
 const reserveKey = "reserve"
 
