@@ -24,13 +24,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// portsGiven are those that some test has been given: the system gives a port again
+// once nobody listens on it.
+var portsGiven sync.Map
+
 // freePort is a port of loopback that nobody listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	port := listener.Addr().(*net.TCPAddr).Port
+	if _, given := portsGiven.LoadOrStore(port, true); given {
+		return freePort(t)
+	}
+	return port
 }
 
 // runCaddy runs Caddy in this process with a Caddyfile, in which each {name} of
