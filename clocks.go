@@ -165,21 +165,22 @@ func (c *clocks) next(now time.Duration) (at time.Duration, why *overdue) {
 		}
 		return at, why
 	}
-	content := time.Duration(c.content.Load())
 	// Whoever ends the sending looks at unsure after that, and so sees it if
-	// the sending is seen here.
+	// the sending is seen here. What the sending has changed is looked at only
+	// once it is seen to be over.
 	c.unsure.Store(true)
-	if c.sending.Load() {
-		content = now // the client is what takes so long
-	} else {
+	sending := c.sending.Load()
+	content := now // the client is what takes so long
+	if !sending {
 		c.unsure.Store(false)
+		content = time.Duration(c.content.Load())
 	}
 	soonest(after(content, c.limits.Idle), func() *overdue {
 		return &overdue{"no content for " + spoken(time.Duration(*c.limits.Idle))}
 	})
 	if floor := *c.limits.MinOutputRate; c.stream && floor > 0 {
 		check, slow := c.speed.check(c, now, floor)
-		if slow {
+		if slow && !sending {
 			check = now
 		}
 		soonest(check, func() *overdue {
@@ -317,7 +318,7 @@ func (s *speedometer) check(c *clocks, now time.Duration, floor float64) (next t
 	before := s.steps[s.taken%rateSteps]
 	s.steps[s.taken%rateSteps] = size
 	s.taken++
-	slow = s.taken > rateSteps && !c.sending.Load() && float64(size-before)/bytesPerToken < floor*rateWindow.Seconds()
+	slow = s.taken > rateSteps && float64(size-before)/bytesPerToken < floor*rateWindow.Seconds()
 	s.next = now + rateStep
 	return s.next, slow
 }

@@ -236,6 +236,41 @@ func TestATimerThatWakesDuringASendIsNotLate(t *testing.T) {
 	})
 }
 
+// The timer may wake up in the very moment in which a slow client has taken what
+// it was sent. It must not see that the sending is over without what that changed.
+func TestASendThatEndsAsTheTimerWakesIsNoStall(t *testing.T) {
+	f := func(limits Failover) {
+		t.Helper()
+		limits = limits.over()
+		limits.Total = new(caddy.Duration)
+		synctest.Test(t, func(t *testing.T) {
+			const sends, each = 2000, 45 * time.Second
+			ctx, cancel := context.WithCancelCause(t.Context())
+			var c clocks
+			c.start(&limits, limit{time.Minute, "no content"}, true, cancel)
+			defer c.stop()
+			require.Nil(t, c.commit(false))
+			for range 8 { // as the timer does, and oftener
+				go func() {
+					for range sends {
+						time.Sleep(each)
+						c.wake()
+					}
+				}()
+			}
+			for range sends {
+				c.heard(1000)
+				c.holds()
+				time.Sleep(each)
+				c.released()
+				require.NoError(t, context.Cause(ctx))
+			}
+		})
+	}
+	f(Failover{Idle: new(caddy.Duration(15 * time.Second))})
+	f(Failover{Idle: new(caddy.Duration(0)), MinOutputRate: new(float64(2))})
+}
+
 // Content that the client is not sent by itself, such as a part of the arguments
 // of a call that Gemini has in one piece, does not make a later event of another
 // kind look as if the client had been slow to take it.
