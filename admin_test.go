@@ -16,6 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 // events are what eventKeeper has been told.
@@ -64,7 +66,7 @@ func plexusCommand(args ...string) (string, error) {
 func TestCooldownsAreVisibleClearableAndKept(t *testing.T) {
 	bad := newProvider(t, says(429, "", "Retry-After", "120"))
 	good := newProvider(t, says(200, chatAnswer))
-	gateway, site, adminPort := freePort(t), freePort(t), freePort(t)
+	gateway, site, adminPort := freeport.Port(), freeport.Port(), freeport.Port()
 	source := `{
 		admin 127.0.0.1:` + fmt.Sprint(adminPort) + quietly + `
 		plexus {
@@ -167,7 +169,7 @@ func TestCooldownsAreVisibleClearableAndKept(t *testing.T) {
 }
 
 func TestAdminRefuses(t *testing.T) {
-	adminPort := freePort(t)
+	adminPort := freeport.Port()
 	runCaddy(t, "{\n admin 127.0.0.1:"+fmt.Sprint(adminPort)+quietly+" plexus {\n provider lab {\n base_url http://127.0.0.1:1/v1\n models m\n}\n}\n}")
 	f := func(method, path, body string, status int, want string) {
 		t.Helper()

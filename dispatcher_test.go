@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 const askFast = `{"model":"fast","messages":[{"role":"user","content":"hi"}]}`
@@ -110,10 +111,7 @@ func TestFailoverOfStreams(t *testing.T) {
 }
 
 func TestUnreachableTargets(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	refused := "http://" + listener.Addr().String()
-	require.NoError(t, listener.Close())
+	refused := "http://" + freeport.Address()
 	plain := newProvider(t, says(200, chatAnswer))
 	noTLS := strings.Replace(plain.URL, "http://", "https://", 1)
 

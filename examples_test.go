@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 // exampleKeys are the variables that examples read their secrets from.
@@ -154,7 +156,7 @@ func move(t *testing.T, config map[string]any, providerURL, authAddress string) 
 	servers := apps["http"].(map[string]any)["servers"].(map[string]any)
 	for _, server := range servers {
 		s := server.(map[string]any)
-		address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		address := freeport.Address()
 		s["listen"] = []string{address}
 		s["automatic_https"] = map[string]any{"disable": true}
 		delete(s, "tls_connection_policies")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 // checked is a gateway whose provider has health checks, with another behind it.
@@ -38,15 +39,6 @@ func checked(t *testing.T, url, options string) (*Gateway, *Provider) {
 		}
 	`)
 	return g, g.Providers[0]
-}
-
-// closedPort is a URL at which nobody listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return "http://" + listener.Addr().String()
 }
 
 func TestWhatAHealthCheckFinds(t *testing.T) {
@@ -74,7 +66,7 @@ func TestWhatAHealthCheckFinds(t *testing.T) {
 	f(breaksOff, "connection: connection broken off")
 	f(hangs, "timeout: timeout")
 
-	_, lab := checked(t, closedPort(t), "health_check")
+	_, lab := checked(t, "http://"+freeport.Address(), "health_check")
 	require.Equal(t, "connection refused", lab.examine(timeout(t, lab)).reason)
 }
 
@@ -90,7 +82,7 @@ func TestHealthCheckByTCP(t *testing.T) {
 	_, lab := checked(t, p.URL, "health_check tcp")
 	require.Nil(t, lab.examine(timeout(t, lab)))
 	require.Zero(t, p.count())
-	_, lab = checked(t, closedPort(t), "health_check tcp")
+	_, lab = checked(t, "http://"+freeport.Address(), "health_check tcp")
 	require.Equal(t, &failure{reason: "connection refused", verdict: verdictConnection, unsent: true}, lab.examine(timeout(t, lab)))
 }
 
@@ -201,7 +193,7 @@ func TestAHealthCheckThatComesNoMore(t *testing.T) {
 
 // A reload does not forget, unless the provider is no longer checked.
 func TestHealthOutlivesAReload(t *testing.T) {
-	url := closedPort(t)
+	url := "http://" + freeport.Address()
 	g, lab := checked(t, url, "health_check {\n fails 1\n}")
 	g.checkHealth(t.Context(), lab)
 	order, _ := planOf(t, g, "fast", g.now())
@@ -215,7 +207,7 @@ func TestHealthOutlivesAReload(t *testing.T) {
 }
 
 func TestHealthCanBeCleared(t *testing.T) {
-	g, lab := checked(t, closedPort(t), "api_key one\n api_key two\n health_check {\n fails 1\n}")
+	g, lab := checked(t, "http://"+freeport.Address(), "api_key one\n api_key two\n health_check {\n fails 1\n}")
 	g.checkHealth(t.Context(), lab)
 	target := g.router.names["lone"].targets[0]
 	for _, c := range target.status(g.now()).Credentials {
@@ -265,7 +257,7 @@ func TestHealthChecksComeAgainAndAgain(t *testing.T) {
 
 // Only providers that have checks are looked after, and nothing is left behind.
 func TestHealthChecksEnd(t *testing.T) {
-	g, _ := checked(t, closedPort(t), "health_check")
+	g, _ := checked(t, "http://"+freeport.Address(), "health_check")
 	require.Nil(t, g.Providers[1].checked())
 	g.endChecks()
 	g.startChecks()
@@ -279,11 +271,11 @@ func TestHealthChecksAreTold(t *testing.T) {
 	var status atomic.Int64
 	status.Store(503)
 	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) { says(int(status.Load()), ``)(w, r) })
-	adminPort := freePort(t)
+	adminPort := freeport.Port()
 	source := `{
 		admin 127.0.0.1:` + strconv.Itoa(adminPort) + quietly + `
 	}
-	http://127.0.0.1:` + strconv.Itoa(freePort(t)) + ` {
+	http://127.0.0.1:` + strconv.Itoa(freeport.Port()) + ` {
 		plexus {
 			provider site-lab {
 				base_url ` + p.URL + `/v1

@@ -22,24 +22,9 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
-
-// portsGiven are those that some test has been given: the system gives a port again
-// once nobody listens on it.
-var portsGiven sync.Map
-
-// freePort is a port of loopback that nobody listens on.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	port := listener.Addr().(*net.TCPAddr).Port
-	if _, given := portsGiven.LoadOrStore(port, true); given {
-		return freePort(t)
-	}
-	return port
-}
 
 // runCaddy runs Caddy in this process with a Caddyfile, in which each {name} of
 // the given ones is replaced, until the test ends. There is one Caddy a process,
@@ -117,7 +102,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			streams(chatStop, chatDone)(w, r)
 		})
 	}
-	admin, gateway, red, blue := freePort(t), freePort(t), color("red"), color("blue")
+	admin, gateway, red, blue := freeport.Port(), freeport.Port(), color("red"), color("blue")
 	source := `{
 		admin 127.0.0.1:` + fmt.Sprint(admin) + quietly + `
 		plexus {
@@ -261,7 +246,7 @@ func readStream(url, body string, words int, opened func()) error {
 // The events of a stream arrive one by one through encode, over each version of
 // HTTP.
 func TestStreamsInEveryHTTP(t *testing.T) {
-	gateway, lab := freePort(t), freePort(t)
+	gateway, lab := freeport.Port(), freeport.Port()
 	runCaddy(t, `{
 		admin off`+quietly+`
 		skip_install_trust
@@ -339,7 +324,7 @@ func arrivesBeforeThePause(body io.Reader) bool {
 // A pause longer than the server's write_idle leaves an expired deadline behind,
 // past which net/http would write the end of the body.
 func TestEndAfterALongPause(t *testing.T) {
-	gateway, lab := freePort(t), freePort(t)
+	gateway, lab := freeport.Port(), freeport.Port()
 	runCaddy(t, `{
 		admin off`+quietly+`
 		servers :{gateway} {
@@ -380,7 +365,7 @@ const logFilter = `format filter {
 
 // Every secret is looked for in logs, errors, the configuration and the metrics.
 func TestSecretsStaySecret(t *testing.T) {
-	admin, gateway, guarded, lab := freePort(t), freePort(t), freePort(t), freePort(t)
+	admin, gateway, guarded, lab := freeport.Port(), freeport.Port(), freeport.Port(), freeport.Port()
 	logs := filepath.Join(t.TempDir(), "log")
 	t.Setenv("PLEXUS_TEST_UPSTREAM", "UPSTREAM-SECRET")
 	t.Setenv("PLEXUS_TEST_CLIENT", "CLIENT-SECRET")
@@ -431,7 +416,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		plexus_mock {
 			api_key {env.PLEXUS_TEST_UPSTREAM}
 		}
-	}`, "{guarded}", fmt.Sprint(guarded), "{nobody}", fmt.Sprint(freePort(t)), "{admin}", fmt.Sprint(admin), "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab), "{logs}", logs)
+	}`, "{guarded}", fmt.Sprint(guarded), "{nobody}", fmt.Sprint(freeport.Port()), "{admin}", fmt.Sprint(admin), "{gateway}", fmt.Sprint(gateway), "{lab}", fmt.Sprint(lab), "{logs}", logs)
 	url := fmt.Sprintf("http://127.0.0.1:%d", gateway)
 	var seen strings.Builder
 	for _, mock := range []string{`{}`, `{"fault":"reset"}`, `{"fault":"status","status":401}`, `{"fault":"status","status":400,"message":"bad"}`, `{"fault":"error_event"}`} {
@@ -500,7 +485,7 @@ func checkAccessLog(t *testing.T, logs []byte) {
 }
 
 func TestPlaceholders(t *testing.T) {
-	gateway, lab := freePort(t), freePort(t)
+	gateway, lab := freeport.Port(), freeport.Port()
 	runCaddy(t, `{
 		admin off`+quietly+`
 		plexus {
@@ -532,7 +517,7 @@ func TestPlaceholders(t *testing.T) {
 
 // What Caddy's own limits do to a request is told in the client's shape too.
 func TestLimitsOfTheSite(t *testing.T) {
-	gateway := freePort(t)
+	gateway := freeport.Port()
 	runCaddy(t, `{
 		admin off`+quietly+`
 		servers :{gateway} {

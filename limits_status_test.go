@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 // The admin API, the command and the metrics tell how far limits are used up, and
@@ -18,7 +20,7 @@ import (
 func TestLimitsAreVisible(t *testing.T) {
 	h := newHeld(t)
 	says := newProvider(t, says(200, chatAnswer, "x-ratelimit-remaining-tokens", "900", "x-ratelimit-reset-tokens", "1m"))
-	gateway, adminPort := freePort(t), freePort(t)
+	gateway, adminPort := freeport.Port(), freeport.Port()
 	runCaddy(t, `{
 		admin 127.0.0.1:`+fmt.Sprint(adminPort)+quietly+`
 		plexus {

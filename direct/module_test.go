@@ -18,6 +18,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 func newContext(t *testing.T) caddy.Context {
@@ -216,10 +218,7 @@ func TestHealthyAfterADeadline(t *testing.T) {
 
 // Errors of the dialer are Caddy's, which reverse_proxy retries by.
 func TestDialError(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	_, err = load(t, `{}`).RoundTrip(newRequest(t, "GET", "http://"+l.Addr().String(), nil))
+	_, err := load(t, `{}`).RoundTrip(newRequest(t, "GET", "http://"+freeport.Address(), nil))
 	var dial reverseproxy.DialError
 	require.ErrorAs(t, err, &dial)
 	require.ErrorContains(t, err, "connection refused")

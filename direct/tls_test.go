@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 // secure is a server with TLS, and what a client has to trust for it.
@@ -83,10 +85,7 @@ func TestTLSErrors(t *testing.T) {
 	var record tls.RecordHeaderError
 	require.ErrorAs(t, err, &record)
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	_, err = (&Transport{}).RoundTrip(newRequest(t, "GET", "https://"+l.Addr().String(), nil))
+	_, err = (&Transport{}).RoundTrip(newRequest(t, "GET", "https://"+freeport.Address(), nil))
 	var dial *net.OpError
 	require.ErrorAs(t, err, &dial)
 	require.Equal(t, "dial", dial.Op)

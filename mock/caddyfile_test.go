@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -20,6 +19,8 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/gzip"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/encode/zstd"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 func TestCaddyfile(t *testing.T) {
@@ -98,10 +99,7 @@ func TestCaddyfileErrors(t *testing.T) {
 // run loads a Caddyfile into this process and returns the address it serves.
 func run(t *testing.T, site string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	address := freeport.Address()
 	input := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\tgrace_period 1ms\n}\nhttp://%s {\n%s\n}\n", address, site)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), nil)
 	require.NoError(t, err)

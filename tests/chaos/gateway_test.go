@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	_ "github.com/caddy-plexus/plexus"
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 // gateway is a Caddy in this process, of which there is one.
@@ -37,21 +37,13 @@ func startGateway(t *testing.T, body string) *gateway {
 	caddy.DefaultStorage = &certmagic.FileStorage{Path: t.TempDir()}
 	t.Cleanup(func() { caddy.DefaultStorage = usual })
 	g := &gateway{
-		url: "http://" + freeAddress(t), admin: freeAddress(t),
+		url: "http://" + freeport.Address(), admin: freeport.Address(),
 		// The admin API moves with every reload, and its connections with it.
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 	require.NoError(t, g.load(body))
 	t.Cleanup(func() { require.NoError(t, caddy.Stop()) })
 	return g
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // load replaces the configuration.

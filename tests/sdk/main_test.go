@@ -6,9 +6,9 @@ package sdk_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	_ "github.com/caddy-plexus/plexus"
+	"github.com/caddy-plexus/plexus/internal/freeport"
 )
 
 const (
@@ -49,9 +50,9 @@ func TestMain(m *testing.M) {
 
 // withGateway runs Caddy in this process for as long as run takes.
 func withGateway(run func() int) (int, error) {
-	ports, err := freePorts(4)
-	if err != nil {
-		return 0, err
+	var ports []string
+	for range 4 {
+		ports = append(ports, strconv.Itoa(freeport.Port()))
 	}
 	home, err := os.MkdirTemp("", "plexus-sdk")
 	if err != nil {
@@ -88,25 +89,6 @@ func withGateway(run func() int) (int, error) {
 	}
 	defer caddy.Stop() //nolint:errcheck // the process ends anyway
 	return run(), nil
-}
-
-// freePorts finds ports that nobody listens on. They are all taken before any
-// is given back, so that they differ.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close()
-		_, port, err := net.SplitHostPort(listener.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
 }
 
 // received is a request as the mock has recorded it.
