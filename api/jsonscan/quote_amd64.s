@@ -5,29 +5,32 @@
 // behind it, which is escaped if the run is odd, and that shows in whether the run
 // began at an even byte. The method is simdjson's, with its single addition for
 // runs that begin at odd bytes (G. Langdale and D. Lemire, Parsing Gigabytes of
-// JSON per Second, VLDB Journal 28, 2019, section 3.1.1, has two).
+// JSON per Second, VLDB Journal 28, 2019, section 3.1.1, has two). A run that
+// reaches the block's end begins the next block, so that none has to wait for what
+// came out of the one before it.
 //
-// func closingQuoteBlocks(first *byte, n int, controls uint64) (at int, escaped bool)
-TEXT ·closingQuoteBlocks(SB), NOSPLIT, $0-33
-	MOVQ first+0(FP), SI
-	MOVQ n+8(FP), DX
-	MOVQ controls+16(FP), R8
-	XORQ AX, AX                      // where the block begins
-	XORQ R9, R9                      // 1 if its first byte is escaped
-	MOVQ $0x5555555555555555, R11    // the even bytes
-	MOVQ $'"', BX
-	MOVQ BX, X0
+// func closingQuoteBlocks(first *byte, n int, controls bool) int
+TEXT ·closingQuoteBlocks(SB), NOSPLIT, $0-32
+	MOVQ    first+0(FP), SI
+	MOVQ    n+8(FP), DX
+	MOVBQZX controls+16(FP), R8
+	SUBQ    $64, DX
+	XORQ    AX, AX                   // where the block begins
+	MOVQ    $0x5555555555555555, R11 // the even bytes
+	MOVQ    $'"', BX
+	MOVQ    BX, X0
 	VPBROADCASTB X0, Y0
-	MOVQ $'\\', BX
-	MOVQ BX, X1
+	MOVQ    $'\\', BX
+	MOVQ    BX, X1
 	VPBROADCASTB X1, Y1
-	MOVQ $0x1f, BX
-	MOVQ BX, X2
+	MOVQ    $0x1f, BX
+	MOVQ    BX, X2
 	VPBROADCASTB X2, Y2
+	NEGQ    R8
+	MOVQ    R8, X7
+	VPBROADCASTB X7, Y7              // all ones if controls
 
 next:
-	CMPQ AX, DX
-	JGE  none
 	VMOVDQU (SI)(AX*1), Y3
 	VMOVDQU 32(SI)(AX*1), Y4
 
@@ -47,7 +50,52 @@ next:
 	SHLQ      $32, R13
 	ORQ       R13, R12
 
-	// R13: the control characters, which are what the lesser of them and 0x1f is.
+	// CX: what follows a backslash. DI: the runs that begin at an odd byte.
+	LEAQ  (BX)(BX*1), CX
+	MOVQ  CX, DI
+	ORQ   R11, DI
+	ANDNQ BX, DI, DI
+
+	// DI: where such runs have carried to, and those that begin at an even one left
+	// as they are; then the bytes that are escaped.
+	ADDQ  BX, DI
+	ADDQ  DI, DI
+	XORQ  R11, DI
+	ANDQ  CX, DI
+	ANDNQ R12, DI, R12
+
+	// Control characters are what the lesser of them and 0x1f is.
+	VPMINUB  Y3, Y4, Y5
+	VPMINUB  Y2, Y5, Y6
+	VPCMPEQB Y5, Y6, Y6
+	VPTEST   Y7, Y6
+	JNE      control
+
+	TESTQ R12, R12
+	JNE   found
+	TESTQ BX, BX
+	JMI   run
+	ADDQ  $64, AX
+	CMPQ  AX, DX
+	JLE   next
+	JMP   none
+
+run:
+	// The next block begins where the run does, if that is not all of this one:
+	// then nothing behind it is escaped.
+	MOVQ $64, CX
+	NOTQ BX
+	BSRQ BX, DI
+	JEQ  whole
+	LEAQ 1(DI), CX
+
+whole:
+	ADDQ CX, AX
+	CMPQ AX, DX
+	JLE  next
+	JMP  none
+
+control:
 	VPMINUB   Y2, Y3, Y5
 	VPMINUB   Y2, Y4, Y6
 	VPCMPEQB  Y3, Y5, Y5
@@ -56,35 +104,7 @@ next:
 	VPMOVMSKB Y6, DI
 	SHLQ      $32, DI
 	ORQ       DI, R13
-	ANDQ      R8, R13
-
-	// A backslash that is escaped escapes nothing. CX: what follows one that may.
-	MOVQ R9, CX
-	NOTQ CX
-	ANDQ CX, BX
-	LEAQ (R9)(BX*2), CX
-
-	// DI: the runs that begin at an odd byte, then where such runs have carried to,
-	// and those that begin at an even one left as they are.
-	MOVQ CX, DI
-	ORQ  R11, DI
-	NOTQ DI
-	ANDQ BX, DI
-	ADDQ BX, DI
-	SETCS R9
-	MOVBQZX R9, R9
-
-	// DI: the bytes that are escaped.
-	ADDQ DI, DI
-	XORQ R11, DI
-	ANDQ CX, DI
-
-	NOTQ DI
-	ANDQ DI, R12
-	ORQ  R13, R12
-	JNE  found
-	ADDQ $64, AX
-	JMP  next
+	ORQ       R13, R12
 
 found:
 	BSFQ R12, R12
@@ -92,6 +112,5 @@ found:
 
 none:
 	VZEROUPPER
-	MOVQ AX, at+24(FP)
-	MOVB R9, escaped+32(FP)
+	MOVQ AX, ret+24(FP)
 	RET
