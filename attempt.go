@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"time"
 
@@ -217,11 +218,20 @@ func (a *attempt) failed(f failure, cause error) *failure {
 	if len(a.target.lanes) > 1 {
 		f.credential = a.claim.lane.credential.number
 	}
+	said := f.said
+	f.said = nil // it lies in memory that will be used again
 	if c := a.x.gateway.logger.Check(zapcore.DebugLevel, "attempt failed"); c != nil {
 		c.Write(zap.String("plexus_alias", a.x.route.Alias), zap.String("plexus_provider", a.target.Provider.Name), zap.String("plexus_model", a.target.Model),
-			zap.Int("attempt", a.number), zap.Int("credential", a.claim.lane.credential.number), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause))
+			zap.Int("attempt", a.number), zap.Int("credential", a.claim.lane.credential.number), zap.String("verdict", f.verdict), zap.String("reason", f.reason), zap.Error(cause),
+			zap.String("said", excerpt(a.target.Provider.redact(said))))
 	}
 	return &f
+}
+
+// excerpt is the beginning of what a provider said.
+func excerpt(said []byte) string {
+	const most = 500
+	return strings.ToValidUTF8(string(said[:min(len(said), most)]), "")
 }
 
 // Interface guards

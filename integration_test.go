@@ -177,11 +177,12 @@ func load(t *testing.T, admin int, config []byte) (int, string) {
 	t.Helper()
 	var res *http.Response
 	var err error
-	for range 3 {
+	for range 50 {
 		res, err = http.Post(fmt.Sprintf("http://127.0.0.1:%d/load", admin), "application/json", bytes.NewReader(config))
 		if err == nil {
 			break
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	require.NoError(t, err)
 	defer res.Body.Close()
@@ -197,10 +198,11 @@ func load(t *testing.T, admin int, config []byte) (int, string) {
 func askOnce(url, body string, want ...string) error {
 	var res *http.Response
 	var err error
-	for range 5 {
+	for range 50 {
 		if res, err = http.Post(url, "application/json", strings.NewReader(body)); err == nil {
 			break
 		}
+		time.Sleep(10 * time.Millisecond) // a busy machine takes its time over the port
 	}
 	if err != nil {
 		return err

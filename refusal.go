@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -22,6 +21,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(judgeError(&a.ctx, err), err)
 	}
 	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
+	verdict.said = body
 	if verdict.tooLong && a.movesOn() {
 		verdict.verdict, verdict.blameless, next = verdictTooLong, true, true
 		verdict.reason = strconv.Itoa(res.StatusCode) + " (the context is too long for it)"
@@ -102,8 +102,7 @@ func (x *exchange) errorBody(t *Target, res *http.Response, body []byte) []byte 
 		}
 	}
 	message := "the provider " + t.Provider.Name + " refused the request with status " + strconv.Itoa(res.StatusCode)
-	const most = 500
-	if text := strings.ToValidUTF8(string(said[:min(len(said), most)]), ""); text != "" && text[0] != '<' {
+	if text := excerpt(said); text != "" && text[0] != '<' {
 		message += ": " + text
 	}
 	return x.op.api.ErrorBody(api.Error{Status: res.StatusCode, Message: message})

@@ -96,7 +96,7 @@ func (a *answer) relayBytes(head []byte) *failure {
 	case len(head) == 0:
 		return a.gone(err)
 	case failedText(head):
-		return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+		return a.fail(errorInside(head))
 	}
 	if f := a.commit(inBytes); f != nil {
 		return f
@@ -222,7 +222,7 @@ func (a *answer) look(ev sse.Event) api.Signs {
 func judgeEvent(ev sse.Event, signs api.Signs) (failure, bool) {
 	switch {
 	case signs.Failed:
-		return failure{reason: "an error inside a 200", verdict: verdictInvalid}, true
+		return errorInside(ev.Data), true
 	case len(ev.Data) > 0 && string(ev.Data) != "[DONE]" && !jsonscan.Valid(ev.Data):
 		return failure{reason: "a broken stream", verdict: verdictInvalid}, true
 	}

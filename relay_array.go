@@ -29,7 +29,7 @@ func (a *answer) relayArray() *failure {
 		signs := a.look(sse.Event{Data: element})
 		switch {
 		case signs.Failed:
-			return a.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+			return a.fail(errorInside(element))
 		case signs.Content:
 			if f := a.commit(inEvents); f != nil {
 				return f

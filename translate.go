@@ -68,7 +68,7 @@ func (t *translation) relayAnswer() *failure {
 	case len(body) == maxTranslated:
 		return t.fail(failure{reason: "an answer that is too large to translate", verdict: verdictInvalid})
 	case reportsError(body):
-		return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+		return t.fail(errorInside(body))
 	}
 	resp, err := t.target.DecodeResponse(body)
 	if err != nil {
@@ -119,7 +119,7 @@ func (t *translation) collect() *failure {
 	resp, complete := whole.Response()
 	switch {
 	case whole.Err() != nil:
-		return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+		return t.fail(errorInside([]byte(whole.Err().Message)))
 	case len(resp.Choices) == 0:
 		return t.fail(failure{reason: "empty stream", verdict: verdictInvalid})
 	case !complete:
@@ -261,7 +261,7 @@ func (t *translation) relayEvents() *failure {
 			return t.failed(failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
 		}
 		if t.errored {
-			return t.fail(failure{reason: "an error inside a 200", verdict: verdictInvalid})
+			return t.fail(errorInside(ev.Data))
 		}
 		if !t.ready && len(t.buf) > limit {
 			return t.fail(failure{reason: "a stream without content", verdict: verdictInvalid})

@@ -48,6 +48,13 @@ type failure struct {
 	blameless bool
 	// tooLong says that the context is too long for the target.
 	tooLong bool
+	// said are the provider's words, for the debug log.
+	said []byte
+}
+
+// errorInside is the verdict on an error that comes as an answer.
+func errorInside(said []byte) failure {
+	return failure{reason: "an error inside a 200", verdict: verdictInvalid, said: said}
 }
 
 func (f *failure) String() string {
@@ -188,7 +195,7 @@ func judgeAnswer(signs api.Signs, body []byte) (failure, bool) {
 	case signs.Broken:
 		return failure{reason: "a broken answer", verdict: verdictInvalid}, true
 	case signs.Failed:
-		return failure{reason: "an error inside a 200", verdict: verdictInvalid}, true
+		return errorInside(body), true
 	case !signs.Content:
 		return failure{reason: "an answer without content", verdict: verdictInvalid}, true
 	}
