@@ -3,6 +3,7 @@ package plexus
 import (
 	"bytes"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -52,7 +53,11 @@ func (Adapter) Adapt(body []byte, options map[string]any) ([]byte, []caddyconfig
 		"apps": map[string]any{
 			"http": map[string]any{"servers": map[string]any{"plexus": map[string]any{
 				"listen": []string{net.JoinHostPort(y.host, strconv.Itoa(y.port))},
-				"routes": []any{map[string]any{"handle": []any{map[string]any{"handler": "plexus"}}}},
+				"routes": []any{map[string]any{"handle": []any{
+					map[string]any{"handler": "plexus"},
+					// Without it Caddy answers 200, with nothing, where no path matches.
+					map[string]any{"handler": "static_response", "status_code": http.StatusNotFound, "body": "Not found"},
+				}}},
 			}}},
 			"plexus": app,
 		},

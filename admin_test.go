@@ -205,6 +205,22 @@ func TestAnImpliedAppIsNoGateway(t *testing.T) {
 	require.ErrorContains(t, err, "there is no gateway")
 }
 
+// What a gateway saves that is being replaced, after its successor has read, the
+// successor makes good.
+func TestTheReplacedSavesAfterItsSuccessorHasRead(t *testing.T) {
+	g := newGateway(t, "provider lab {\n base_url http://127.0.0.1:1/v1\n models replaced\n}")
+	storage := &certmagic.FileStorage{Path: t.TempDir()}
+	older, newer := memory{storage: storage, logger: zap.NewNop()}, memory{storage: storage, logger: zap.NewNop()}
+	gateways, target := []*Gateway{g}, g.targets()[0]
+	older.load(gateways, g.now())
+	newer.load(gateways, g.now())
+	g.blame(attemptAt(target, g.now()), &failure{retryAfter: 5 * time.Minute})
+	older.save(gateways, g.now())
+	g.clear([]*Target{target})
+	newer.save(gateways, g.now())
+	require.False(t, storage.Exists(t.Context(), memoryKey))
+}
+
 // What is remembered of a former life is taken as far as it can be true.
 func TestMemory(t *testing.T) {
 	g := newGateway(t, "provider lab {\n base_url http://127.0.0.1:1/v1\n models memory\n}")

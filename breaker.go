@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,11 @@ var epoch = time.Now()
 // stamp is a time in nanoseconds, Unix time unless the clock has been set.
 func stamp(t time.Time) int64 { return epoch.UnixNano() + int64(t.Sub(epoch)) }
 
+// later is the stamp of a time after another one, which may be centuries away.
+func later(now int64, after time.Duration) int64 {
+	return now + min(int64(after), math.MaxInt64-now)
+}
+
 // timeOf is the time of a stamp, by the clock of now.
 func timeOf(s int64, now time.Time) time.Time { return now.Add(time.Duration(s - stamp(now))) }
 
@@ -128,7 +134,7 @@ func (b *breaker) failed(c *Cooldown, f *failure, began, now int64) (paused bool
 	cooling := now < until
 	if cooling && f.retryAfter > 0 {
 		b.told = true
-		b.until.Store(max(until, now+int64(c.pause(1, f.retryAfter))))
+		b.until.Store(max(until, later(now, c.pause(1, f.retryAfter))))
 	}
 	if began < b.failedAt {
 		return false
@@ -143,7 +149,7 @@ func (b *breaker) failed(c *Cooldown, f *failure, began, now int64) (paused bool
 	}
 	b.failures++
 	b.told, b.late, b.reason = f.retryAfter > 0, f.late, f.reason
-	b.until.Store(now + int64(c.pause(b.failures, f.retryAfter)))
+	b.until.Store(later(now, c.pause(b.failures, f.retryAfter)))
 	return true
 }
 

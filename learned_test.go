@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,4 +172,26 @@ func BenchmarkReadLimits(b *testing.B) {
 			l.learn(header, l.note(one), t0)
 		}
 	})
+}
+
+// A lesson that comes while somebody joins the queue is seen by one of the two.
+func TestALessonBesideAJoin(t *testing.T) {
+	full := headerOf("x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "30s")
+	room := headerOf("x-ratelimit-remaining-requests", "100", "x-ratelimit-reset-requests", "30s")
+	now := stamp(t0)
+	for range 30_000 {
+		l := newTestLimiter(0)
+		l.bounded.counts = false
+		lane := l.gate("m", "1", 0, 0, 0)
+		s, _ := lane.enter(one, now, true)
+		s.learn(full, t0)
+		w := newWaiter(now, one, []*gate{lane})
+		start := make(chan struct{})
+		var both sync.WaitGroup
+		both.Go(func() { <-start; s.learn(room, t0) })
+		both.Go(func() { <-start; w.join(now) })
+		close(start)
+		both.Wait()
+		require.True(t, letIn(w))
+	}
 }

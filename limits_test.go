@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -716,4 +717,36 @@ func TestQueueOver(t *testing.T) {
 	f(&Queue{Off: true}, &Queue{Size: 5}, Queue{Off: true})
 	f(&Queue{Size: 5}, &Queue{Off: true}, Queue{Size: 5, Deadline: 10e9})
 	f(&Queue{Size: 5}, &Queue{Size: 7, Deadline: 3e9}, Queue{Size: 5, Deadline: 3e9})
+}
+
+// Those who are let in while the target is found to be cooling down have asked it
+// nothing: their requests are there for when it is back.
+func TestWaitersBehindA429KeepTheirAllowance(t *testing.T) {
+	answers := make(chan struct{})
+	var asked atomic.Int64
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			<-answers
+			says(429, `{}`, "Retry-After", "5")(w, r)
+			return
+		}
+		says(200, chatAnswer)(w, r)
+	})
+	g := newGateway(t, "provider p {\n base_url "+p.URL+"/v1\n max_concurrency 1\n rpm 10\n tpm 100000\n models m\n}\nmodel fast {\n target p m\n}")
+	clock := fakeClock(g)
+	url := serveGateway(t, g).URL + "/v1/chat/completions"
+	var clients sync.WaitGroup
+	for range 10 {
+		clients.Go(func() { assert.NotEqual(t, 200, post(t, url, askFast).status) })
+	}
+	awaitsLimits(t, g, 1, 9)
+	close(answers)
+	clients.Wait()
+	awaitsLimits(t, g, 0, 0)
+	require.EqualValues(t, 1, asked.Load())
+	allowance := g.Providers[0].models["m"].lanes[0].gate.allowance
+	require.EqualValues(t, 1, allowance.requests.sum)
+	require.Zero(t, allowance.tokens.sum)
+	clock.advance(11 * time.Second)
+	require.Equal(t, 200, post(t, url, askFast).status)
 }

@@ -23,7 +23,8 @@ import (
 type memory struct {
 	storage certmagic.Storage
 	logger  *zap.Logger
-	last    []byte // as it stands in the storage
+	last    []byte // as it was read or written
+	written bool   // by this one: after it was read the one before it may have written
 }
 
 const (
@@ -119,9 +120,11 @@ func (m *memory) save(gateways []*Gateway, now time.Time) {
 		raw, err = json.Marshal(file)
 	}
 	switch {
-	case err != nil || bytes.Equal(raw, m.last):
+	case err != nil || m.written && bytes.Equal(raw, m.last):
 	case raw == nil:
-		err = m.storage.Delete(ctx, memoryKey)
+		if err = m.storage.Delete(ctx, memoryKey); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	default:
 		err = m.storage.Store(ctx, memoryKey, raw)
 	}
@@ -129,7 +132,7 @@ func (m *memory) save(gateways []*Gateway, now time.Time) {
 		m.logger.Warn("which targets fail cannot be remembered", zap.String("storage_key", memoryKey), zap.Error(err))
 		return
 	}
-	m.last = raw
+	m.last, m.written = raw, true
 }
 
 // digest is a key that tells nothing of what it stands for.
@@ -175,4 +178,4 @@ func (b *breaker) restore(s *savedBreaker, longest time.Duration, now time.Time)
 
 // savedStamp is the stamp of a time that was saved. It is taken from now by the
 // clock on the wall, which may have been set since the process began.
-func savedStamp(t, now time.Time) int64 { return stamp(now) + int64(t.Sub(now.Round(0))) }
+func savedStamp(t, now time.Time) int64 { return later(stamp(now), t.Sub(now.Round(0))) }

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -122,5 +123,6 @@ func leadingDuration(text string) time.Duration {
 // wholeSeconds is a time to wait, rounded up, so that whoever obeys does not come
 // too early.
 func wholeSeconds(d time.Duration) time.Duration {
-	return (d + time.Second - 1).Truncate(time.Second)
+	const far = math.MaxInt64 - time.Second // a date may be centuries away
+	return (min(d, far) + time.Second - 1).Truncate(time.Second)
 }

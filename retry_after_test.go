@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -52,4 +53,21 @@ func TestRetryText(t *testing.T) {
 	f("try again in", 0)
 	require.Zero(t, retryFloor(400, http.Header{}, []byte(`try again in 20s`), t0))
 	require.Equal(t, 34*time.Second, retryFloor(429, http.Header{}, []byte(`{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}`), t0))
+}
+
+// Clients are told no time in the past, however far ahead a provider's date is.
+func TestADateInCenturies(t *testing.T) {
+	p := newProvider(t, says(429, `{}`, "Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"))
+	g := newGateway(t, "provider p {\n base_url "+p.URL+"/v1\n}\nmodel fast {\n target p m\n}")
+	url := serveGateway(t, g).URL + "/v1/chat/completions"
+	seconds, err := strconv.Atoi(post(t, url, askFast).header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.Greater(t, seconds, 3600)
+
+	b, now := new(breaker), stamp(t0)
+	b.failed(policy(&Cooldown{Max: 1<<63 - 1}), &failure{retryAfter: 1<<63 - 1}, now, now)
+	require.False(t, b.admits(now+1))
+	b = new(breaker)
+	b.restore(&savedBreaker{Failures: 1, FailedAt: t0, Until: t0.AddDate(7000, 0, 0)}, time.Minute, t0)
+	require.False(t, b.admits(now+1))
 }

@@ -10,8 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-
-	"github.com/caddy-plexus/plexus/api"
 )
 
 // Router finds the targets behind the names that clients ask for. It does not
@@ -308,7 +306,7 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 			}
 		}
 		if len(room) == 0 {
-			return nil, 0, r.notSpoken(op.api)
+			return nil, 0, r.notSpoken(op)
 		}
 		order, free = sortOut(room, now)
 		if len(order) == 0 {
@@ -378,14 +376,17 @@ func preferRelay(targets []*Target, op *operation) {
 	slices.SortStableFunc(targets, func(a, b *Target) int { return a.distance(op) - b.distance(op) })
 }
 
-func (r *Route) notSpoken(a api.API) error {
+func (r *Route) notSpoken(op *operation) error {
 	var speak []string
 	for _, t := range r.Targets {
 		speak = append(speak, fmt.Sprintf("%s speaks %s", t.Provider.Name, strings.Join(t.Provider.speaks(), ", ")))
 	}
 	slices.Sort(speak)
-	return fail(ErrAPINotSpoken, "no target of the model %s speaks the API of this request, %s: %s",
-		quoted(r.Alias), a, strings.Join(slices.Compact(speak), "; "))
+	lacks := "speaks the API of this request, " + string(op.api)
+	if op.verb == verbEmbed {
+		lacks = "speaks an API that has embeddings"
+	}
+	return fail(ErrAPINotSpoken, "no target of the model %s %s: %s", quoted(r.Alias), lacks, strings.Join(slices.Compact(speak), "; "))
 }
 
 // sortOut puts the targets first, in place, from which nothing keeps requests

@@ -40,7 +40,11 @@ func (l *luck) orderObserved(s *Selection, look func(*Target) view, of func(*Tar
 			}
 		}
 		scores = append(scores, v.score)
-		promises = append(promises, v.score*fading(s.Now.Sub(v.at)))
+		promise := v.score
+		if v.known {
+			promise *= fading(s.Now.Sub(v.at))
+		}
+		promises = append(promises, promise)
 	}
 	if explored == nil && !s.Fallback {
 		explored = l.overdue(s, scores, promises, of)

@@ -116,6 +116,21 @@ func TestLatencyLooksAgain(t *testing.T) {
 
 // A target that is back from a pause is tried, and not rushed at for what was known
 // of it before.
+// One of which nothing is known, wherever it stands, does not keep the slow one from
+// being looked at again.
+func TestLatencyLooksAgainBesideTheUnknown(t *testing.T) {
+	for unknown := range 3 {
+		targets := candidates(1, 1, 1)
+		quick, slow := (unknown+1)%3, (unknown+2)%3
+		now := t0.Add(3 * halfLife)
+		targets[slow].saw(3*time.Second, t0)
+		targets[quick].saw(time.Second, now)
+		require.True(t, targets[unknown].state.firstTrial.leave(now)) // it has just been tried
+		latency := &Latency{luck{func() float64 { return 0 }}}
+		require.Equal(t, "abc"[slow], order(latency, targets, now, nil)[0])
+	}
+}
+
 func TestLatencyTriesTheRecovered(t *testing.T) {
 	latency := &Latency{even()}
 	targets := candidates(1, 1)
@@ -178,6 +193,24 @@ func TestPerformance(t *testing.T) {
 	require.Equal(t, "abc", order(performance, targets, t0, nil))
 	targets[2].Price = nil
 	require.Equal(t, "bca", order(performance, targets, t0, nil), "one unknown price, and time alone decides")
+}
+
+// Among those that cost nothing the time decides. Beside one that costs something
+// they may take a hundred times as long.
+func TestPerformanceOfTheFree(t *testing.T) {
+	performance := &Performance{even()}
+	targets := candidates(1, 1, 1)
+	for i, took := range []time.Duration{10 * time.Second, time.Second, 3 * time.Second} {
+		targets[i].Price = priced(t, 0, 0)
+		targets[i].saw(took, t0)
+		targets[i].state.observeOutputRate(1e6, t0)
+	}
+	require.Equal(t, "bca", order(performance, targets, t0, nil))
+	targets[1].Price = priced(t, 1, 1)
+	require.Equal(t, "cab", order(performance, targets, t0, nil))
+	targets[1].saw(time.Millisecond, t0.Add(time.Hour))
+	targets[1].state.observeOutputRate(1e6, t0.Add(time.Hour))
+	require.Equal(t, byte('b'), order(performance, targets[:2], t0, nil)[0])
 }
 
 func TestPerformanceExploresWhatHasNotStreamed(t *testing.T) {

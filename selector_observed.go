@@ -110,8 +110,9 @@ func (s *Selection) firstContent(t *Target) view {
 //
 // with the time and the crowd of Latency, a decayed average of the output rate, and
 // the price of Cost: being twice as fast makes up for costing four times as much.
-// Of an answer in one piece the seconds are all that it takes. Where the price of
-// any of the targets is unknown, the seconds alone decide. Targets that are about
+// Of an answer in one piece the seconds are all that it takes. One that is free
+// counts as if it cost a ten-thousandth of the dearest. Where the price of any of
+// the targets is unknown, or all are free, the seconds alone decide. Targets that are about
 // as good as the best are chosen, and others explored, as Latency does; for streams
 // a target counts as unknown while its output rate is.
 type Performance struct{ luck }
@@ -121,19 +122,23 @@ func (Performance) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "plexus.selectors.performance", New: func() caddy.Module { return new(Performance) }}
 }
 
+// almostFree is how much of the dearest target's cost one has at least: what costs
+// nothing at all would be chosen however slow it is.
+const almostFree = 1e-4
+
 // Order implements Selector.
 func (p *Performance) Order(s *Selection) {
-	priced := true
+	priced, dearest := true, 0.0
 	for _, t := range s.Candidates {
 		for member := range t.all() {
-			_, known := s.Cost(member)
-			priced = priced && known
+			cost, known := s.Cost(member)
+			priced, dearest = priced && known, max(dearest, float64(cost))
 		}
 	}
 	p.orderObserved(s, func(t *Target) view {
 		v := s.wholeAnswer(t)
-		if priced {
-			v.score *= math.Sqrt(s.cost(t))
+		if priced && dearest > 0 {
+			v.score *= math.Sqrt(max(s.cost(t), dearest*almostFree))
 		}
 		return v
 	}, func(t *Target) *trial {

@@ -56,6 +56,7 @@ func (x *exchange) claim(t *Target, last bool, among lanes) (claim, error) {
 		x.granted = granted{}
 		c, ok := t.take(got.lane, now, last)
 		if c.slot = got.slot; !ok {
+			c.slot.unsent = true
 			c.giveBack(now)
 			return c, errTaken
 		}
@@ -94,6 +95,7 @@ func (x *exchange) wait() (*Target, error) {
 		letIn := x.queue(w, deadline)
 		room.leave()
 		if x.r.Context().Err() != nil {
+			w.slot.unsent = true
 			w.slot.leave(stamp(x.gateway.now()))
 			return nil, fail(ErrClientClosed, "the client went away")
 		}
@@ -119,6 +121,9 @@ func (x *exchange) newWaiter(now time.Time) (*waiter, []way) {
 	return newWaiter(stamp(x.waitsSince), x.want, gates), ways
 }
 
+// lookAgain is how often a waiter looks for room by itself, at least.
+const lookAgain = time.Second
+
 // queue waits until the waiter is let in, its time is up, or the client is gone.
 // The client's own bytes are all that is kept of the request meanwhile.
 func (x *exchange) queue(w *waiter, until time.Time) (letIn bool) {
@@ -130,17 +135,21 @@ func (x *exchange) queue(w *waiter, until time.Time) (letIn bool) {
 	deadline, soon := time.NewTimer(until.Sub(began)), time.NewTimer(time.Hour)
 	defer deadline.Stop()
 	defer soon.Stop()
-	for w.join(stamp(began)); ; w.refresh(stamp(x.gateway.now())) {
-		soon.Stop()
-		now := stamp(x.gateway.now())
+	now := stamp(began)
+	for w.join(now); ; w.refresh(now) {
+		// What is in the way now may give way to an allowance that only time
+		// makes room in, with nobody left to wake those who wait.
+		wait := lookAgain
 		if _, next := w.opens(now); next > now {
-			soon.Reset(time.Duration(next - now))
+			wait = min(wait, time.Duration(next-now))
 		}
+		soon.Reset(wait)
 		select {
 		case <-w.ready:
 		case <-deadline.C:
 		case <-x.r.Context().Done():
 		case <-soon.C:
+			now = stamp(x.gateway.now())
 			continue
 		}
 		return w.leave(stamp(x.gateway.now()))
@@ -157,6 +166,7 @@ func (x *exchange) grant(to way, s slot) *Target {
 
 // giveBackGranted gives back a slot that came to no claim.
 func (x *exchange) giveBackGranted() {
+	x.granted.slot.unsent = true
 	x.granted.slot.leave(stamp(x.gateway.now()))
 	x.granted = granted{}
 }

@@ -51,6 +51,8 @@ func (w *waiter) join(now int64) {
 		l.mu.Lock()
 		at, _ := slices.BinarySearchFunc(l.waiters, w, func(a, b *waiter) int { return cmp.Or(cmp.Compare(a.came, b.came), -1) })
 		l.waiters = slices.Insert(l.waiters, at, w)
+		// Before the look: a lesson that comes behind it has to see the waiter.
+		l.waiting.Store(int64(len(l.waiters)))
 		l.handOver(now)
 		l.mu.Unlock()
 	}
