@@ -111,7 +111,7 @@ func (c *conn) healthy() bool {
 	c.wire.probing = true
 	defer func() { c.wire.probing = false }()
 	n, err := c.stream.Read(c.wire.one[:])
-	return n == 0 && err == errNothing //nolint:errorlint // It is passed on as it is.
+	return n == 0 && err == errNothing && !c.wire.spoke //nolint:errorlint // It is passed on as it is.
 }
 
 // wire is the connection beneath TLS.
@@ -119,6 +119,7 @@ type wire struct {
 	net.Conn
 	probe   *probe
 	probing bool
+	spoke   bool // TLS wanted to write while it was looked at
 	wrote   int64
 	one     [1]byte
 }
@@ -134,7 +135,21 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	if w.probing {
+		// An alert, for one. It might block for good, with the pool waiting.
+		w.spoke = true
+		return 0, errNothing
+	}
 	n, err := w.Conn.Write(p)
 	w.wrote += int64(n)
 	return n, err
+}
+
+// SetWriteDeadline is called by TLS alone, before its last message, for which it
+// would wait 5 seconds. Whoever closes a connection may have a deadline of its own.
+func (w *wire) SetWriteDeadline(at time.Time) error {
+	if soon := time.Now().Add(grace); at.After(soon) {
+		at = soon
+	}
+	return w.Conn.SetWriteDeadline(at)
 }

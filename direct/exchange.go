@@ -58,7 +58,7 @@ func (x *exchange) idle(info *httptrace.GotConnInfo) *conn {
 			info.Reused, info.WasIdle, info.IdleTime = true, true, time.Since(c.idleSince)
 			return c
 		}
-		c.close()
+		c.abort()
 	}
 }
 
@@ -66,6 +66,7 @@ func (x *exchange) idle(info *httptrace.GotConnInfo) *conn {
 // header of its answer.
 func (x *exchange) run(b *buffer) (*http.Response, error) {
 	x.watch()
+	x.c.begin()
 	if x.length > besides {
 		x.sent = make(chan struct{})
 		go x.sendBesides(b)

@@ -79,7 +79,7 @@ func (t *HTTPTransport) Provision(ctx caddy.Context) error {
 // requests with it.
 func (t *HTTPTransport) able() (http, https bool) {
 	compressed := t.Compression != nil && *t.Compression
-	if t.ProxyProtocol != "" || t.MaxConnsPerHost != 0 || compressed || slices.Contains(t.Versions, "3") {
+	if !probes || t.ProxyProtocol != "" || t.MaxConnsPerHost != 0 || compressed || slices.Contains(t.Versions, "3") {
 		return false, false
 	}
 	http = !slices.Contains(t.Versions, "h2c")

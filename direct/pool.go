@@ -29,7 +29,7 @@ const watchEvery = 2 * time.Second
 // watch closes the idle connections that could not be used any more.
 func (p *pool) watch() {
 	for _, c := range p.popBroken() {
-		c.close()
+		c.abort()
 	}
 }
 

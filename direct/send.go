@@ -16,7 +16,6 @@ const grace = 50 * time.Millisecond
 // send writes the request, which is in b as far as its header goes, and closes its
 // body.
 func (x *exchange) send(b *buffer) {
-	x.c.begin()
 	if x.trace != nil && x.trace.WroteHeaders != nil {
 		x.trace.WroteHeaders()
 	}

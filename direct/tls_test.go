@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,10 +11,12 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/internal/freeport"
@@ -277,5 +280,150 @@ func TestTLSNothingWritten(t *testing.T) {
 		require.False(t, reused)
 		require.Len(t, conns, n+1)
 		conns[n].now = true
+	}
+}
+
+// reluctant is a connection whose server, once it is deaf, takes nothing any more.
+type reluctant struct {
+	*net.TCPConn
+	deaf     atomic.Bool
+	closed   chan struct{}
+	once     sync.Once
+	deadline atomic.Pointer[time.Time] // the latest
+}
+
+func (r *reluctant) Write(p []byte) (int, error) {
+	if r.deaf.Load() {
+		<-r.closed
+		return 0, net.ErrClosed
+	}
+	return r.TCPConn.Write(p)
+}
+
+func (r *reluctant) SetWriteDeadline(at time.Time) error {
+	if last := r.deadline.Load(); last == nil || at.After(*last) {
+		r.deadline.Store(&at)
+	}
+	return r.TCPConn.SetWriteDeadline(at)
+}
+
+func (r *reluctant) Close() error {
+	r.once.Do(func() { close(r.closed) })
+	return r.TCPConn.Close()
+}
+
+// idles is a transport with one idle connection over TLS, whose server sends what it
+// is told to, and listens no more.
+func idles(t *testing.T) (c *Transport, own *reluctant, url string, say func(string)) {
+	t.Helper()
+	server, trust := secure(t, echo)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		raw, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		accepted <- raw
+		secured := tls.Server(raw, &tls.Config{Certificates: server.TLS.Certificates})
+		if _, err := http.ReadRequest(bufio.NewReader(secured)); err == nil {
+			_, _ = io.WriteString(secured, ok)
+		}
+	}()
+	c = &Transport{TLSClientConfig: trust, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		own = &reluctant{TCPConn: conn.(*net.TCPConn), closed: make(chan struct{})}
+		return own, nil
+	}}
+	url = "https://" + listener.Addr().String()
+	_, body, _ := trip(t, c, newRequest(t, "GET", url, nil))
+	require.Equal(t, "ok", body)
+	own.deaf.Store(true)
+	raw := <-accepted
+	t.Cleanup(func() { raw.Close() })
+	return c, own, url, func(text string) {
+		_, err := io.WriteString(raw, text)
+		require.NoError(t, err)
+		require.Eventually(t, newProbe(own).pending, 5*time.Second, time.Millisecond)
+	}
+}
+
+// garbage is a record that cannot be decrypted: TLS answers it with an alert.
+var garbage = "\x17\x03\x03\x00\x20" + strings.Repeat("g", 32)
+
+// A look at an idle connection, under the pool's lock or before an exchange has
+// begun, writes nothing: that could block for good.
+func TestALookWritesNothing(t *testing.T) {
+	within := func(what string, do func()) {
+		t.Helper()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			do()
+		}()
+		require.Eventually(t, func() bool {
+			select {
+			case <-done:
+				return true
+			default:
+				return false
+			}
+		}, 10*time.Second, time.Millisecond, what)
+	}
+	c, own, _, say := idles(t)
+	say(garbage)
+	within("the watch", c.pool.watch)
+	require.Zero(t, c.pool.size)
+	<-own.closed
+
+	c, own, url, say := idles(t)
+	say(garbage)
+	first := own
+	c.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, io.ErrClosedPipe }
+	within("the next exchange", func() {
+		_, err := c.RoundTrip(newRequest(t, "GET", url, nil))
+		assert.ErrorIs(t, err, io.ErrClosedPipe)
+	})
+	<-first.closed
+}
+
+// The end of a connection over TLS is a message, which nobody waits for.
+func TestACloseDoesNotWait(t *testing.T) {
+	c, own, _, _ := idles(t)
+	own.deaf.Store(false)
+	c.CloseIdleConnections()
+	require.LessOrEqual(t, time.Until(*own.deadline.Load()), grace)
+}
+
+// What TLS answers while a body is sent beside the reading does not meet the count
+// of what was written.
+func TestAnAlertBesideTheSending(t *testing.T) {
+	server, trust := secure(t, echo)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			raw, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer raw.Close()
+				if tls.Server(raw, &tls.Config{Certificates: server.TLS.Certificates}).Handshake() == nil {
+					_, _ = io.WriteString(raw, garbage)
+					_, _ = io.Copy(io.Discard, raw)
+				}
+			}()
+		}
+	}()
+	for range 20 {
+		_, err := (&Transport{TLSClientConfig: trust}).RoundTrip(newRequest(t, "POST", "https://"+listener.Addr().String(), strings.NewReader(strings.Repeat("x", besides+1))))
+		require.Error(t, err)
 	}
 }

@@ -18,16 +18,16 @@ TEXT ·closingQuoteBlocks(SB), NOSPLIT, $0-32
 	XORQ    AX, AX                   // where the block begins
 	MOVQ    $0x5555555555555555, R11 // the even bytes
 	MOVQ    $'"', BX
-	MOVQ    BX, X0
-	VPBROADCASTB X0, Y0
-	MOVQ    $'\\', BX
-	MOVQ    BX, X1
-	VPBROADCASTB X1, Y1
-	MOVQ    $0x1f, BX
-	MOVQ    BX, X2
-	VPBROADCASTB X2, Y2
+	MOVQ    $'\\', CX
+	MOVQ    $0x1f, DI
 	NEGQ    R8
+	MOVQ    BX, X0
+	MOVQ    CX, X1
+	MOVQ    DI, X2
 	MOVQ    R8, X7
+	VPBROADCASTB X0, Y0
+	VPBROADCASTB X1, Y1
+	VPBROADCASTB X2, Y2
 	VPBROADCASTB X7, Y7              // all ones if controls
 
 next:
