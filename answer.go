@@ -118,7 +118,10 @@ func (a *answer) commit(as shape) *failure {
 		return a.gone(late)
 	}
 	var err error
-	switch a.opened, err = a.win(as); {
+	a.clocks.holds() // a keep-alive may be on its way to a slow client
+	a.opened, err = a.win(as)
+	a.clocks.released()
+	switch {
 	case errors.Is(err, errUnfit):
 		return a.fail(failure{reason: "an answer in one piece, where the client has been promised a stream", verdict: verdictInvalid, blameless: true})
 	case err != nil:
@@ -175,7 +178,7 @@ func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
 		return f
 	}
 	a.header(status, kind, int64(len(body)))
-	a.finished, a.took = true, true
+	a.finished = true
 	if len(body) > caddyhttp.DefaultMaxWriteChunk {
 		defer a.x.inBulk()()
 	}
@@ -184,6 +187,7 @@ func (a *answer) sendWhole(status int, kind string, body []byte) *failure {
 		a.clientGone(err)
 		return nil
 	}
+	a.took = true
 	a.ended(nil)
 	return nil
 }
@@ -214,6 +218,9 @@ func (a *answer) ended(err error) {
 	case a.errored:
 		a.conclude(verdictInvalid, fail(ErrStreamBroken, "%s ended its answer with an error", a.target), err)
 	case a.finished && (orderly || a.closed):
+		if a.inArray {
+			_ = a.send([]byte("]\n"))
+		}
 		a.conclude(verdictServed, nil, nil)
 	case a.x.r.Context().Err() != nil:
 		a.clientGone(err)

@@ -70,6 +70,7 @@ func (a *attempt) Connected() { a.clocks.connected() }
 
 // newAttempt makes ready to ask a target.
 func (x *exchange) newAttempt(t *Target, passage *passage, claim claim) *attempt {
+	defer x.keeper.holdOff()()
 	x.attempts++
 	x.target, x.targetAPI = t, passage.op.api
 	return &attempt{x: x, target: t, passage: passage, failover: t.failover, claim: claim, number: x.attempts, tried: x.failures, asked: x.asked}

@@ -98,6 +98,9 @@ func (c *clocks) start(limits *Failover, first limit, stream bool, cancel contex
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.armed = min(first.after, after(0, limits.Connect))
+	if stream {
+		c.armed = min(c.armed, after(0, limits.Total))
+	}
 	c.timer = time.AfterFunc(c.armed, c.wake)
 }
 

@@ -475,3 +475,43 @@ func TestClocksOfStoredStreams(t *testing.T) {
 	f(10*time.Minute, "no answer after 10m", d.opening, forever)
 	f(11*time.Minute, "no content for 2m", d.opening, 9*time.Minute, d.content, forever)
 }
+
+// Where no connection has to be made, nobody sets the clocks again before the first
+// content.
+func TestTotalOnAnIdleConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := (&Failover{Connect: new(caddy.Duration), Total: new(caddy.Duration(30 * time.Second))}).over()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var c clocks
+		c.start(&limits, limit{time.Minute, "no content"}, true, cancel)
+		defer c.stop()
+		c.connected()
+		time.Sleep(30*time.Second + 1)
+		synctest.Wait()
+		require.EqualError(t, context.Cause(ctx), "no end after 30s")
+	})
+}
+
+// A comment behind content that the client is not sent does not make that look as
+// if the client had been slow to take it.
+func TestACommentBehindUnsentContentDoesNotProlongIdle(t *testing.T) {
+	const comment = ": still here\n\n"
+	thought := map[api.API]string{
+		api.Chat:      `data: {"choices":[{"index":0,"delta":{"reasoning_content":"hmm"}}]}` + "\n\n",
+		api.Messages:  "event: content_block_delta\n" + `data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hmm"}}` + "\n\n",
+		api.Responses: "event: response.reasoning_text.delta\n" + `data: {"type":"response.reasoning_text.delta","item_id":"i0","output_index":0,"content_index":0,"delta":"hmm"}` + "\n\n",
+		api.Gemini:    `data: {"candidates":[{"content":{"parts":[{"text":"hmm","thought":true}]}}]}` + "\r\n\r\n",
+	}
+	completions := dialect{path: "/v1/completions", body: `{"model":"fast","stream":true,"prompt":"hi"}`}
+	for _, client := range append([]dialect{completions}, dialects[:3]...) {
+		for i := range dialects[:4] {
+			target := &dialects[i]
+			takes := func(steps ...any) (took time.Duration) {
+				g := play(t, target.api, "failover {\n idle 30s\n}", "", target.plays(append([]any{target.opening, target.content, 10 * time.Second, thought[target.api]}, steps...)...))
+				synctest.Test(t, func(t *testing.T) { took = g.ask(t, client.path, client.body, nil).took })
+				return took
+			}
+			require.Equal(t, takes(forever), takes(25*time.Second, comment, forever), "%s from %s", client.path, target)
+		}
+	}
+}

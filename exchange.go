@@ -93,11 +93,12 @@ func (x *exchange) letGo() {
 // refuse tells the client what went wrong, in its API's shape, unless it has
 // got a part of an answer already or is gone.
 func (x *exchange) refuse(err error) {
+	opened, _ := x.keeper.take(inEvents)
 	x.err = asError(err)
 	if c := x.gateway.logger.Check(zapcore.DebugLevel, "refused"); c != nil {
 		c.Write(append(x.fields(), zap.Error(err))...)
 	}
-	if opened, _ := x.keeper.take(inEvents); opened {
+	if opened {
 		// The status is told already.
 		if !errors.Is(err, ErrClientClosed) {
 			_ = x.sendLast(x.errorEvent(x.err.forClient())) // a client that is gone needs no answer

@@ -65,6 +65,16 @@ func (x *exchange) startKeeper(interval *caddy.Duration) {
 	k.timer = time.AfterFunc(k.interval, k.wake)
 }
 
+// holdOff keeps keep-alives back while the exchange changes: what stands between us
+// and the client may read placeholders when the header is written.
+func (k *keeper) holdOff() (goOn func()) {
+	if k == nil {
+		return func() {}
+	}
+	k.mu.Lock()
+	return k.mu.Unlock
+}
+
 // stop ends the keep-alives. When it returns, nothing more is written.
 func (k *keeper) stop() {
 	if k == nil {

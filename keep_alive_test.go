@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -256,4 +260,71 @@ func TestKeepAlivesBesideEvents(t *testing.T) {
 	second.StartTLS()
 	t.Cleanup(second.Close)
 	f(second, second.Client())
+}
+
+// slowly asks in real time, as a client that takes its time for the first text: a
+// mutex that somebody waits for makes the clock of a bubble stand still.
+func (p *played) slowly(t *testing.T, d *dialect, first time.Duration) *listener {
+	t.Helper()
+	texts := 0
+	l := &listener{t: t, header: http.Header{}, began: time.Now(), write: func(string) error {
+		if texts++; texts == 1 {
+			time.Sleep(first)
+		}
+		return nil
+	}}
+	r := httptest.NewRequest(http.MethodPost, d.path, strings.NewReader(d.body))
+	ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
+	require.NoError(t, (&Handler{Gateway: p.Gateway}).ServeHTTP(l, r.WithContext(ctx), nil))
+	return l
+}
+
+// The time that a client takes for a keep-alive, while the first content waits
+// behind it, is not the provider's.
+func TestContentBehindASlowKeepAliveIsNoStall(t *testing.T) {
+	d := &dialects[0]
+	const step = 50 * time.Millisecond
+	g := play(t, d.api, "keep_alive 50ms\nfailover {\n idle 300ms\n}", "", d.plays(d.opening, 2*step, d.content, step, d.content, step, d.end))
+	got := g.slowly(t, d, time.Second)
+	require.NotContains(t, got.heard.String(), "given up")
+	require.False(t, g.blamed(), g.reason())
+}
+
+// Nor is it the next target's, which has not been asked meanwhile.
+func TestATargetBehindASlowKeepAliveIsAsked(t *testing.T) {
+	d := &dialects[0]
+	second := d.plays(d.opening, d.content, d.end)
+	g := play(t, d.api, "keep_alive 50ms\nfailover {\n first_content 300ms\n}", "", d.plays(forever), second)
+	g.Providers[1].HeaderUp = &headers.HeaderOps{Set: http.Header{"X-A": {"b"}}}
+	got := g.slowly(t, d, 1200*time.Millisecond)
+	require.Equal(t, 1, second.asked)
+	require.Contains(t, got.heard.String(), "Hello")
+}
+
+// onHeader is a client between which and the gateway something reads placeholders
+// when the header is written, as Caddy's header directive does.
+type onHeader struct {
+	*httptest.ResponseRecorder
+	do func()
+}
+
+func (h *onHeader) WriteHeader(status int) {
+	h.do()
+	h.ResponseRecorder.WriteHeader(status)
+}
+
+// The header may be a keep-alive's, which is sent beside the attempts.
+func TestPlaceholdersInTheHeaderOfAKeepAlive(t *testing.T) {
+	g := newGateway(t, "keep_alive 1us\nprovider p none {\n base_url http://127.0.0.1:1/v1\n}\nprovider q none {\n base_url http://127.0.0.1:1/v1\n}\nmodel fast {\n target p m\n target q m\n}")
+	for range 200 {
+		repl, read := caddy.NewReplacer(), ""
+		w := &onHeader{httptest.NewRecorder(), func() {
+			read = repl.ReplaceAll("{http.plexus.alias} {http.plexus.provider} {http.plexus.model} {http.plexus.target_api} {http.plexus.attempts}", "")
+		}}
+		r := httptest.NewRequest(http.MethodPost, "/v1/chat/completions", strings.NewReader(streamFast))
+		ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "127.0.0.1"})
+		ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, repl)
+		require.NoError(t, (&Handler{Gateway: g}).ServeHTTP(w, r.WithContext(ctx), nil))
+		require.Contains(t, read, "fast")
+	}
 }

@@ -58,9 +58,9 @@ func (a *answer) followArray(reader *elements, raw []byte) {
 		switch {
 		case err == nil && element == nil:
 			// The array's end is the stream's.
-			a.finished, a.closed = true, true
+			a.finished, a.closed, a.inArray = true, true, false
 		case err != nil:
-			if len(raw) > 0 && a.closed {
+			if len(raw) > 0 && !a.inArray {
 				_ = a.send(raw) // a line's end behind it
 			}
 			a.ended(err)

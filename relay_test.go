@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,9 +12,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-plexus/plexus/api"
 )
@@ -494,5 +498,31 @@ func TestAnOldStreamForgivesNothingNew(t *testing.T) {
 func TestEventsAreWatchedInEveryAPI(t *testing.T) {
 	for _, a := range api.All {
 		require.NotNil(t, watchers[a], a)
+	}
+}
+
+// A client that breaks off in the middle of a whole answer has not been served.
+func TestAClientThatLeavesAWholeAnswerIsNotServed(t *testing.T) {
+	p := newProvider(t, says(200, chatAnswer))
+	g := newGateway(t, oneAPI(api.Chat, p.URL)+"model fast {\n target chat m1\n}\n")
+	core, logs := observer.New(zap.DebugLevel)
+	g.logger = zap.New(core)
+	serveOnce(t, &Handler{Gateway: g}, &leaver{onlooker{header: http.Header{}}, 0}, "/v1/chat/completions", askFast)
+	require.Equal(t, verdictCanceled, logs.FilterMessage("answered").All()[0].ContextMap()["verdict"])
+}
+
+// A client of Gemini's array gets one, however the provider's ends behind its last
+// element.
+func TestAnArrayEndsAsOne(t *testing.T) {
+	d := &dialects[4]
+	end := strings.TrimSuffix(d.end, "\n]")
+	for _, steps := range [][]any{{end, forever}, {end}, {end, ",\r\n{\"usageMeta"}, {end, "\r\n"}, {d.end, "\n"}} {
+		g := play(t, d.api, "", "", d.plays(append([]any{d.opening, d.content}, steps...)...))
+		synctest.Test(t, func(t *testing.T) {
+			got := g.ask(t, d.path, d.body, nil)
+			var elements []json.RawMessage
+			require.NoError(t, json.Unmarshal([]byte(got.heard.String()), &elements), got.heard.String())
+			require.GreaterOrEqual(t, len(elements), 3)
+		})
 	}
 }

@@ -131,9 +131,10 @@ func (p *Performance) Order(s *Selection) {
 	priced, dearest := true, 0.0
 	for _, t := range s.Candidates {
 		for member := range t.all() {
-			cost, known := s.Cost(member)
-			priced, dearest = priced && known, max(dearest, float64(cost))
+			_, known := s.Cost(member)
+			priced = priced && known
 		}
+		dearest = max(dearest, s.cost(t))
 	}
 	p.orderObserved(s, func(t *Target) view {
 		v := s.wholeAnswer(t)

@@ -69,6 +69,9 @@ func (x *exchange) serveStored() error {
 	if err != nil {
 		return a.storedFailed(judgeError(&a.ctx, err), err)
 	}
+	if len(body) == maxTranslated {
+		return a.storedFailed(failure{status: res.StatusCode, reason: "an answer that is too large", verdict: verdictInvalid}, nil)
+	}
 	return a.relayStored(res, body, ids, id)
 }
 
@@ -150,7 +153,9 @@ func (a *attempt) relayStoredStream(res *http.Response, ids *responseIDs) error 
 			answer.storedEnded(err)
 			return nil
 		}
-		answer.events = int64(number(jsonscan.Member(ev.Data, "sequence_number"))) + 1
+		if ev.Data != nil {
+			answer.events = int64(number(jsonscan.Member(ev.Data, "sequence_number"))) + 1
+		}
 		signs := answer.look(ev)
 		if signs.Content && !begun {
 			begun = a.clocks.commit(false) == nil

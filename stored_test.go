@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -220,4 +221,30 @@ func TestComplaintOfThePreviousResponse(t *testing.T) {
 	got := post(t, url+"/v1/responses", `{"model":"one/m","previous_response_id":"`+id+`"}`)
 	require.Equal(t, 400, got.status)
 	require.Contains(t, got.body, "'"+id+"' not found")
+}
+
+// A comment has no number, and leaves that of the error behind it as it is.
+func TestStoredCommentsHaveNoNumber(t *testing.T) {
+	d := &dialects[2]
+	created := strings.Replace(d.opening, `"sequence_number":0`, `"sequence_number":41`, 1)
+	g := play(t, d.api, "", "", d.plays(created, ": still here\n\n", forever))
+	id := g.Providers[0].sealResponseID(g.Providers[0].credentials[0], nil, "r1")
+	synctest.Test(t, func(t *testing.T) {
+		got := g.send(t, http.MethodGet, "/v1/responses/"+id+"?stream=true", "", nil)
+		require.Contains(t, got.heard.String(), `"sequence_number":42`)
+	})
+}
+
+// One that is larger than what is read of it is an error, and no half of a document.
+func TestAStoredResponseThatIsTooLarge(t *testing.T) {
+	d := &dialects[2]
+	first := d.plays(`{"id":"r1","output":"` + strings.Repeat("x", maxTranslated) + `"}`)
+	first.kind = "application/json"
+	g := play(t, d.api, "", "", first)
+	id := g.Providers[0].sealResponseID(g.Providers[0].credentials[0], nil, "r1")
+	synctest.Test(t, func(t *testing.T) {
+		got := g.send(t, http.MethodGet, "/v1/responses/"+id, "", nil)
+		require.Equal(t, 502, got.status)
+		require.Contains(t, got.heard.String(), "too large")
+	})
 }

@@ -321,6 +321,7 @@ func (t *translation) follow(decoder api.StreamDecoder, reader *sse.Reader) {
 			t.finish(err)
 			return
 		case ev.Data == nil:
+			t.mark(api.Signs{}, len(t.buf) > 0)
 			t.take(&api.Event{Kind: api.Ping})
 		default:
 			if err := t.decode(decoder, ev); err != nil || t.errored {

@@ -131,7 +131,10 @@ func (x *exchange) queue(w *waiter, until time.Time) (letIn bool) {
 	metrics.waiting.Inc()
 	defer metrics.waiting.Dec()
 	began := x.gateway.now()
-	defer func() { x.queued += x.gateway.now().Sub(began) }()
+	defer func() {
+		defer x.keeper.holdOff()()
+		x.queued += x.gateway.now().Sub(began)
+	}()
 	deadline, soon := time.NewTimer(until.Sub(began)), time.NewTimer(time.Hour)
 	defer deadline.Stop()
 	defer soon.Stop()
