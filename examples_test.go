@@ -99,6 +99,19 @@ func TestExamplesKeepKeysOutOfLogs(t *testing.T) {
 	}
 }
 
+// Alerts are written by the codes that the docs list.
+func TestEveryCodeIsDocumented(t *testing.T) {
+	source, err := os.ReadFile("errors.go")
+	require.NoError(t, err)
+	docs, err := os.ReadFile("docs/observability.md")
+	require.NoError(t, err)
+	codes := regexp.MustCompile(`&Code\{"([A-Z_]+)"`).FindAllSubmatch(source, -1)
+	require.NotEmpty(t, codes)
+	for _, code := range codes {
+		require.Contains(t, string(docs), "| `"+string(code[1])+"` |")
+	}
+}
+
 // runExample runs a configuration after it has been moved to this machine.
 func runExample(t *testing.T, adapter, file string, source []byte) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())

@@ -112,9 +112,9 @@ func (s *Selection) firstContent(t *Target) view {
 // the price of Cost: being twice as fast makes up for costing four times as much.
 // Of an answer in one piece the seconds are all that it takes. One that is free
 // counts as if it cost a ten-thousandth of the dearest. Where the price of any of
-// the targets is unknown, or all are free, the seconds alone decide. Targets that are about
-// as good as the best are chosen, and others explored, as Latency does; for streams
-// a target counts as unknown while its output rate is.
+// the targets is unknown, or all are free, the seconds alone decide. Targets that
+// are about as good as the best are chosen, and others explored, as Latency does;
+// for streams a target counts as unknown while its output rate is.
 type Performance struct{ luck }
 
 // CaddyModule returns the Caddy module information.
@@ -132,9 +132,8 @@ func (p *Performance) Order(s *Selection) {
 	for _, t := range s.Candidates {
 		for member := range t.all() {
 			_, known := s.Cost(member)
-			priced = priced && known
+			priced, dearest = priced && known, max(dearest, s.cost(member))
 		}
-		dearest = max(dearest, s.cost(t))
 	}
 	p.orderObserved(s, func(t *Target) view {
 		v := s.wholeAnswer(t)
