@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
@@ -42,7 +43,7 @@ func TestAttemptsDoNotUseUpTheDeadlineOfTheQueue(t *testing.T) {
 // tells how long it has waited to be let in.
 func queues(t *testing.T, g *Gateway, lane *gate, want tally, holds time.Duration) time.Duration {
 	t.Helper()
-	x := &exchange{gateway: g, r: httptest.NewRequest("POST", "/", nil)}
+	x := &exchange{gateway: g, r: httptest.NewRequest(http.MethodPost, "/", nil)}
 	w := newWaiter(stamp(g.now()), want, []*gate{lane})
 	began := time.Now()
 	assert.True(t, x.queue(w, g.now().Add(5*time.Minute)))
