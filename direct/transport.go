@@ -27,13 +27,13 @@ import (
 // Transport is an http.RoundTripper for HTTP/1.1, with and without TLS. Its zero
 // value works; its fields must not change once it is used. Semantics are those of
 // http.Transport, with these differences: no compression is asked for that the
-// request does not ask for itself, and a request whose body is neither in memory
-// (see Buffered) nor above 64 KiB is read before anything of the answer is.
+// request does not ask for itself, and a request whose body is not above 64 KiB is
+// written before anything of the answer is read: that of a server which answers
+// without reading is lost where the buffers of both hosts together hold less.
 //
 // The caller has to read an answer's body to its end or to close it. Nothing
-// watches the connection meanwhile but the request's context. Nor does anything
-// watch idle connections, which are looked at when they are wanted: one that its
-// server has closed stays open here until then, or until IdleConnTimeout.
+// watches the connection meanwhile but the request's context. Idle connections are
+// looked at when they are wanted, and every two seconds.
 type Transport struct {
 	// DialContext makes connections. Default: that of a zero net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
