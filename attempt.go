@@ -188,10 +188,7 @@ func (a *attempt) newRequest() *http.Request {
 // headerUp applies the provider's header_up, whose placeholders may look at the
 // header of the answer.
 func (a *attempt) headerUp(req *http.Request) {
-	if k := a.x.keeper; k != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-	}
+	defer a.x.keeper.holdOff()()
 	headerUp(a.target.Provider.HeaderUp, req, replacerOf(a.x.r))
 }
 

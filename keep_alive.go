@@ -65,8 +65,9 @@ func (x *exchange) startKeeper(interval *caddy.Duration) {
 	k.timer = time.AfterFunc(k.interval, k.wake)
 }
 
-// holdOff keeps keep-alives back while the exchange changes: what stands between us
-// and the client may read placeholders when the header is written.
+// holdOff keeps keep-alives back while the client is written to, or the exchange
+// changes: what stands between us and the client may read placeholders when the
+// header is written.
 func (k *keeper) holdOff() (goOn func()) {
 	if k == nil {
 		return func() {}
@@ -203,10 +204,7 @@ func (x *exchange) sendLast(b []byte) error {
 // flush renews the deadline for the end of the body: net/http writes that past
 // one that a long pause has let expire, unless a flush renews it.
 func (x *exchange) flush() {
-	if k := x.keeper; k != nil {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-	}
+	defer x.keeper.holdOff()()
 	_ = flushed(&x.rc)
 }
 
