@@ -137,8 +137,8 @@ func (a *answer) commit(as shape) *failure {
 	a.flight.answered(now)
 	if a.tells() {
 		a.recent().add(a.content, now)
+		x.gateway.answered(a.attempt)
 	}
-	x.gateway.answered(a.attempt)
 	return nil
 }
 
@@ -325,10 +325,10 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 	}
 	switch verdict {
 	case verdictServed:
-		x.gateway.succeeded(a.attempt)
 		if !a.tells() {
 			return
 		}
+		x.gateway.succeeded(a.attempt)
 		if rate, ok := outputRate(x.usage.Generated(), now.Sub(a.began), a.content, x.req.stream); ok {
 			t.state.observeOutputRate(rate, now)
 			m.rate(rate)

@@ -202,8 +202,8 @@ func (a *attempt) recent() *recent {
 	return a.target.state.latest[form].Load()
 }
 
-// tells is whether the attempt says anything of how fast the target answers
-// questions.
+// tells is whether the attempt says anything of how the target answers questions. One
+// that counts their tokens may answer none of them.
 func (a *attempt) tells() bool { return a.x.op.verb != verbCount }
 
 // failed completes what is known of an attempt that came to nothing. The cause

@@ -29,7 +29,7 @@ type breaker struct {
 	mu       sync.Mutex
 	failures int64 // pauses that were not enough, the present one included
 	failedAt int64 // the stamp of the latest failure
-	told     bool  // the provider itself said how long to stay away
+	told     int64 // the stamp until which the provider itself wants to be left alone
 	late     bool  // it failed after its first content
 	reason   string
 	restored bool // or has been offered what was saved
@@ -120,7 +120,20 @@ func (b *breaker) giveBack(ticket int64) {
 func (b *breaker) pardons(c *Cooldown, now int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.told && !c.broken(b.fails.Load()) || now-b.until.Load() > int64(staleAfter)
+	until := b.until.Load()
+	met := b.told == 0 || b.told <= now && now < until // as long as the provider wished
+	return met && !c.broken(b.fails.Load()) || now-until > int64(staleAfter)
+}
+
+// opens is when a request may come that has nowhere else to go.
+func (b *breaker) opens(c *Cooldown) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	until := b.until.Load()
+	if b.told != 0 && !c.broken(b.fails.Load()) {
+		return min(b.told, until)
+	}
+	return until
 }
 
 // failed notes a failure of an attempt that began at a time. It tells whether a
@@ -132,8 +145,12 @@ func (b *breaker) failed(c *Cooldown, f *failure, began, now int64) (paused bool
 	defer b.noteBlemish()
 	until := b.until.Load()
 	cooling := now < until
-	if cooling && f.retryAfter > 0 {
-		b.told = true
+	var wish int64
+	if f.retryAfter > 0 {
+		wish = later(now, min(f.retryAfter, time.Duration(c.Max)))
+	}
+	if cooling && wish > 0 {
+		b.told = max(b.told, wish)
 		b.until.Store(max(until, later(now, c.pause(1, f.retryAfter))))
 	}
 	if began < b.failedAt {
@@ -148,7 +165,7 @@ func (b *breaker) failed(c *Cooldown, f *failure, began, now int64) (paused bool
 		return false
 	}
 	b.failures++
-	b.told, b.late, b.reason = f.retryAfter > 0, f.late, f.reason
+	b.told, b.late, b.reason = wish, f.late, f.reason
 	b.until.Store(later(now, c.pause(b.failures, f.retryAfter)))
 	return true
 }
@@ -218,5 +235,5 @@ func (b *breaker) clear() (up bool) {
 
 func (b *breaker) forget() {
 	b.fails.Store(0)
-	b.failures, b.told, b.late, b.reason = 0, false, false, ""
+	b.failures, b.told, b.late, b.reason = 0, 0, false, ""
 }

@@ -180,6 +180,58 @@ func TestAFailedCountBlamesNobody(t *testing.T) {
 	require.Zero(t, g.router.names["fast"].targets[0].state.pauses())
 }
 
+// countsAnd answers what is counted, and all else by the handler.
+func countsAnd(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/count_tokens") {
+			says(200, `{"input_tokens":7}`)(w, r)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// A target that counted tokens, but answered nothing, was up again by each count: a
+// coding agent, which counts first, paid every turn with a failed attempt.
+func TestACountForgivesNothing(t *testing.T) {
+	counts, answers := newProvider(t, countsAnd(says(500, "{}"))), newProvider(t, says(200, chatAnswer))
+	g := newGateway(t, fmt.Sprintf("provider a {\n base_url messages %s/v1\n}\nprovider b {\n base_url chat %s/v1\n}\nmodel fast {\n selector in_order\n target a m\n target b m\n}", counts.URL, answers.URL))
+	url := serveGateway(t, g).URL + "/v1/messages"
+	attempts := func() string {
+		require.Equal(t, 200, post(t, url+"/count_tokens", askMessages).status)
+		return post(t, url, askMessages).header.Get("X-Plexus-Attempts")
+	}
+	require.Equal(t, "2", attempts())
+	require.Equal(t, "1", attempts())
+	require.Equal(t, "1", attempts())
+}
+
+// The only target was left alone for the whole pause, 10 seconds, though it had asked
+// for one: to say nothing would have been better for it.
+func TestTheOnlyTargetIsLeftAloneForAsLongAsItSays(t *testing.T) {
+	f := func(refuses http.HandlerFunc) {
+		t.Helper()
+		var p *provider
+		p = newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			if p.count() == 1 {
+				refuses(w, r)
+				return
+			}
+			says(200, chatAnswer)(w, r)
+		})
+		_, clock, url := coolable(t, p.URL)
+		require.NotEqual(t, 200, post(t, url, askFast).status)
+		got := post(t, url, askFast)
+		require.Equal(t, 503, got.status)
+		require.Equal(t, "1", got.header.Get("Retry-After"))
+		clock.advance(time.Second)
+		require.Equal(t, 200, post(t, url, askFast).status)
+	}
+	f(says(429, "{}", "Retry-After", "1"))
+	f(says(503, "{}", "Retry-After", "1"))
+	f(says(429, `{"error":{"message":"Rate limit reached. Please try again in 120ms."}}`))
+}
+
 // `cooldown off` holds for what was held against a target before, too.
 func TestCooldownOffForgivesAtOnce(t *testing.T) {
 	const block = "provider lab {\n base_url http://127.0.0.1:1/v1\n api_key sk\n %s\n}\nmodel m {\n target lab off\n}"

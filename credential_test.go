@@ -205,6 +205,18 @@ func TestTheSoonestCredentialCounts(t *testing.T) {
 }
 
 // The admin API tells of each credential by its number.
+// A response that one credential alone can continue was to be asked for again in a
+// second, because another one was free.
+func TestTheCredentialOfAContinuedResponseCounts(t *testing.T) {
+	g := newGateway(t, "provider lab {\n base_url responses http://127.0.0.1:1/v1\n api_key sk-one\n api_key sk-two\n}\nmodel fast {\n target lab m\n}\nkey k secret-of-k")
+	target := g.router.names["fast"].targets[0]
+	id := g.Providers[0].sealResponseID(target.lanes[0].credential, g.Keys[0], "resp_x")
+	g.blame(attemptAt(target, g.now()), &failure{status: 429, verdict: verdictStatus, reason: "429", retryAfter: 2 * time.Minute})
+	got := post(t, serveGateway(t, g).URL+"/v1/responses", `{"model":"fast","input":"hi","previous_response_id":"`+id+`"}`, "X-Api-Key", "secret-of-k")
+	require.Equal(t, 503, got.status)
+	require.Equal(t, "120", got.header.Get("Retry-After"))
+}
+
 func TestStatusOfCredentials(t *testing.T) {
 	a := newAccount(t, says(200, chatAnswer))
 	g, _, url := several(t, a, "api_key sk-one\n api_key sk-two")

@@ -24,6 +24,7 @@ func (x *exchange) dispatch() error {
 		return err
 	}
 	x.plan = plan{targets: order, free: free}
+	x.keepCredential(order)
 	x.failover = x.gateway.router.failoverOf(&x.route)
 	x.logPlan(order)
 	defer x.giveBackGranted()
@@ -75,10 +76,10 @@ func (x *exchange) inVain(busy, unable error, others bool) error {
 	case len(x.failures) > 0:
 		return x.allFailed(unable)
 	case others || busy != nil:
-		return coolingDown(x.plan.targets, x.gateway.now())
+		return coolingDown(x.plan.targets, x.gateway.now(), x.credential)
 	}
 	if able := x.ableLater(x.plan.targets); len(able) > 0 {
-		return coolingDown(able, x.gateway.now())
+		return coolingDown(able, x.gateway.now(), x.credential)
 	}
 	return unable
 }

@@ -67,11 +67,20 @@ func (t *Target) turn(among lanes, conversation uint64) int {
 	if only, one := among.only(); one {
 		return only
 	}
-	point := float64(conversation>>11) / (1 << 53)
 	if conversation == 0 {
-		point = t.state.rotation.point()
+		return pick(t.lanes, among, t.state.rotation.point())
 	}
-	return pick(t.lanes, among, point)
+	// Its own if that is open, or other conversations would move as well.
+	const every = ^lanes(0)
+	if i := pick(t.lanes, every, pointOf(conversation)); among.has(i) {
+		return i
+	}
+	return pick(t.lanes, among, pointOf(mixed(conversation)))
+}
+
+// pointOf is a conversation's, from 0 up to 1.
+func pointOf(conversation uint64) float64 {
+	return float64(conversation>>11) / (1 << 53)
 }
 
 // leastShare is the part of its weight that a target keeps however often it fails,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -40,7 +41,7 @@ func (s *healthState) missed(reason string, fails int, now, until int64) (down b
 	if up && s.row < fails {
 		return false
 	}
-	s.failures, s.failedAt, s.told, s.reason = int64(s.row), now, true, "health check: "+reason
+	s.failures, s.failedAt, s.told, s.reason = int64(s.row), now, math.MaxInt64, "health check: "+reason
 	s.until.Store(until)
 	s.noteBlemish()
 	return up

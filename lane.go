@@ -68,11 +68,11 @@ func (l *lane) pardoned(t *Target, now time.Time) bool {
 	return true
 }
 
-// until is the stamp at which the last pause ends that keeps requests out of the
-// lane; 0 where none does.
-func (l *lane) until(t *Target) (end int64) {
+// opens is the stamp at which a request may take the lane that has nowhere else to
+// go; 0 where nothing keeps it out.
+func (l *lane) opens(t *Target) (end int64) {
 	for b := range l.counting(t) {
-		end = max(end, b.until.Load())
+		end = max(end, b.opens(&t.Provider.cooldown))
 	}
 	return end
 }

@@ -153,7 +153,7 @@ func (b *breaker) saved(now time.Time) (savedBreaker, bool) {
 	at := func(s int64) time.Time { return timeOf(s, now).UTC().Round(time.Second) }
 	return savedBreaker{
 		Key: digest(b.key), Until: at(until), Failures: b.failures, FailedAt: at(b.failedAt),
-		Fails: b.fails.Load(), Told: b.told, Late: b.late, Reason: b.reason,
+		Fails: b.fails.Load(), Told: b.told > stamp(now), Late: b.late, Reason: b.reason,
 	}, true
 }
 
@@ -169,10 +169,13 @@ func (b *breaker) restore(s *savedBreaker, longest time.Duration, now time.Time)
 	if s == nil || b.until.Load() != 0 || s.Failures < 1 || s.FailedAt.After(now.Add(time.Second)) || now.Sub(s.Until) > staleAfter {
 		return
 	}
-	b.failures, b.told, b.late, b.reason = s.Failures, s.Told, s.Late, s.Reason
+	b.failures, b.late, b.reason = s.Failures, s.Late, s.Reason
 	b.failedAt = min(savedStamp(s.FailedAt, now), stamp(now))
 	b.fails.Store(s.Fails)
 	b.until.Store(min(savedStamp(s.Until, now), stamp(now.Add(longest))))
+	if s.Told {
+		b.told = b.until.Load()
+	}
 	b.noteBlemish()
 }
 

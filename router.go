@@ -51,8 +51,9 @@ type Route struct {
 	// Targets are the enabled ones, in the order in which they are written.
 	Targets []*Target
 
-	route *route
-	of    *exchange // which asks for it, once it does
+	route      *route
+	credential *Credential // the one that the request needs, or nil for any
+	of         *exchange   // which asks for it, once it does
 }
 
 // newRouter checks the models against the providers and builds the maps.
@@ -310,7 +311,7 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 		}
 		order, free = sortOut(room, now)
 		if len(order) == 0 {
-			return nil, 0, coolingDown(room, now)
+			return nil, 0, coolingDown(room, now, r.credential)
 		}
 	}
 	first := order[:free]
@@ -327,6 +328,7 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 		s = &r.of.selection
 		s.Stream, s.of = r.of.req.stream, r.of
 	}
+	s.Fallback = op.verb == verbCount
 	s.Candidates, s.InputTokens, s.OutputTokens, s.Now, s.weights = first, expected.input, expected.output, now, weights
 	r.route.order(s, op)
 	return order, free, nil
@@ -364,10 +366,23 @@ func (rt *route) orderTargets(s *Selection, op *operation) {
 		return
 	}
 	s.Rotation = rt.rotation
-	rt.selector.Order(s)
-	if rt.apiMatch {
-		preferRelay(s.Candidates, op)
+	if !rt.apiMatch {
+		rt.selector.Order(s)
+		return
 	}
+	// The equals are ordered among themselves: a turn or a trial that another
+	// target has, which comes behind them, would be lost.
+	all, fallback := s.Candidates, s.Fallback
+	preferRelay(all, op)
+	s.weights = nil
+	for from, to := 0, 0; from < len(all); from, s.Fallback = to, true {
+		for to < len(all) && all[to].distance(op) == all[from].distance(op) {
+			to++
+		}
+		s.Candidates = all[from:to]
+		rt.selector.Order(s)
+	}
+	s.Candidates, s.Fallback = all, fallback
 }
 
 // preferRelay puts the targets first that speak the client's API, then those to

@@ -40,9 +40,8 @@ type Selection struct {
 	Now time.Time
 	// Rotation is the model's, and outlives reloads.
 	Rotation *Rotation
-	// Fallback says that the candidates are those of a model that is not the
-	// first choice of the one that was asked for: ordering them takes no turn,
-	// and tries out nothing.
+	// Fallback says that the candidates come behind others, or that tokens are
+	// counted, not generated: ordering them takes no turn, and tries out nothing.
 	Fallback bool
 
 	of *exchange

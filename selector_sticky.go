@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -92,6 +93,18 @@ func (y *Sticky) Order(s *Selection) {
 		ranks = append(ranks, -math.Log(t.fate(key))/t.Weight)
 	}
 	sortBy(s.Candidates, ranks)
+}
+
+// keepCredential has a conversation keep its credential where there was no target to
+// choose, so that the selector was not asked.
+func (x *exchange) keepCredential(order []*Target) {
+	if x.route.route == nil || x.conversation != 0 {
+		return
+	}
+	y, sticky := x.route.route.selector.(*Sticky)
+	if sticky && slices.ContainsFunc(order, func(t *Target) bool { return len(t.lanes) > 1 }) {
+		x.affinity(y.By, y.Header)
+	}
 }
 
 // fate is a number between 0 and 1 that looks like chance, but is always the same

@@ -155,3 +155,40 @@ func TestStickyThroughTheGateway(t *testing.T) {
 		require.Equal(t, before[i], turns(i))
 	}
 }
+
+// The turns of a conversation were spread over the credentials of a target that was
+// the only one, or the only one left: every other one missed the provider's cache.
+func TestStickyKeepsTheCredential(t *testing.T) {
+	f := func(more string) {
+		t.Helper()
+		a := newAccount(t, says(200, chatAnswer))
+		g := newGateway(t, fmt.Sprintf("provider a {\n base_url chat %s/v1\n api_key sk-one\n api_key sk-two\n}\nprovider b {\n base_url chat http://127.0.0.1:1/v1\n}\nmodel fast {\n selector sticky\n target a m\n %s\n}", a.URL, more))
+		url := serveGateway(t, g).URL + "/v1/chat/completions"
+		for range 12 {
+			require.Equal(t, 200, post(t, url, askFast).status)
+		}
+		require.Len(t, a.asked, 1, "%v", a.asked)
+	}
+	f("")
+	f("target b m")
+}
+
+// The conversations of a credential that is left alone are spread over the others,
+// whose own ones stay.
+func TestStickyMovesNoOtherCredentials(t *testing.T) {
+	g := newGateway(t, "provider a {\n base_url chat http://127.0.0.1:1/v1\n api_key sk-1\n api_key sk-2\n api_key sk-3\n}\nmodel fast {\n target a m\n}")
+	target := g.router.names["fast"].targets[0]
+	const all, paused = 0b111, 0
+	var moved [3]int
+	for i := range uint64(3000) {
+		conversation := mixed(i + 1)
+		before, now := target.turn(all, conversation), target.turn(all&^(1<<paused), conversation)
+		if before != paused {
+			require.Equal(t, before, now)
+			continue
+		}
+		moved[now]++
+	}
+	require.Zero(t, moved[paused])
+	require.InDelta(t, moved[1], moved[2], 120)
+}

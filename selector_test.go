@@ -141,6 +141,45 @@ func TestRoundRobinWithChangingCandidates(t *testing.T) {
 	require.Equal(t, map[string]int{"a": 50, "b": 50}, first)
 }
 
+// An agent that counts before it asks took every other turn with its counts, so that
+// one of two targets had all the questions; and the leave to try what is unknown.
+func TestCountsTakeNoTurn(t *testing.T) {
+	f := func(selector string) {
+		t.Helper()
+		a, b := newProvider(t, countsAnd(says(200, messagesAnswer))), newProvider(t, countsAnd(says(200, messagesAnswer)))
+		g := newGateway(t, fmt.Sprintf("provider a {\n base_url messages %s/v1\n}\nprovider b {\n base_url messages %s/v1\n}\nmodel fast {\n selector %s\n target a m\n target b m\n}", a.URL, b.URL, selector))
+		clock := fakeClock(g)
+		url := serveGateway(t, g).URL + "/v1/messages"
+		asked := map[string]int{}
+		for range 60 {
+			post(t, url+"/count_tokens", askMessages)
+			asked[post(t, url, askMessages).header.Get("X-Plexus-Provider")]++
+			clock.advance(time.Second / 2)
+		}
+		if selector == "round_robin" {
+			require.Equal(t, map[string]int{"a": 30, "b": 30}, asked)
+		}
+		require.Len(t, asked, 2, selector)
+	}
+	f("round_robin")
+	f("latency")
+}
+
+// With api_match the turns of a target that comes behind the others fell to the first
+// of these, which had twice its share.
+func TestAPIMatchKeepsTheShares(t *testing.T) {
+	for _, selector := range []string{"random", "round_robin", "least_busy", "usage"} {
+		a, b, c := newProvider(t, says(200, chatAnswer)), newProvider(t, says(200, chatAnswer)), newProvider(t, says(200, messagesAnswer))
+		g := newGateway(t, fmt.Sprintf("provider a {\n base_url chat %s/v1\n}\nprovider b {\n base_url chat %s/v1\n}\nprovider c {\n base_url messages %s/v1\n}\nmodel fast {\n selector %s\n api_match\n target a m\n target b m\n target c m\n}", a.URL, b.URL, c.URL, selector))
+		url := serveGateway(t, g).URL + "/v1/chat/completions"
+		for range 300 {
+			require.Equal(t, 200, post(t, url, askFast).status)
+		}
+		require.Zero(t, c.count(), selector)
+		require.InDelta(t, 150, a.count(), 45, selector) // 5 standard deviations of chance
+	}
+}
+
 func TestCost(t *testing.T) {
 	targets := candidates(1, 1, 1, 1)
 	targets[1].Price = priced(t, 10, 10)

@@ -244,7 +244,7 @@ func (x *exchange) allFailed(unable error) error {
 }
 
 // coolingDown is the error where every target is to be left alone.
-func coolingDown(targets []*Target, now time.Time) error {
+func coolingDown(targets []*Target, now time.Time, with *Credential) error {
 	soonest := time.Duration(1<<63 - 1)
 	var held []string
 	for i, t := range targets {
@@ -253,7 +253,10 @@ func coolingDown(targets []*Target, now time.Time) error {
 		}
 		held = append(held, t.String()+t.heldBy())
 		for _, l := range t.lanes {
-			soonest = min(soonest, time.Duration(l.until(t)-stamp(now)))
+			if with != nil && l.credential != with {
+				continue
+			}
+			soonest = min(soonest, time.Duration(l.opens(t)-stamp(now)))
 		}
 	}
 	soonest = max(soonest, time.Second) // a probe may be under way
