@@ -33,16 +33,9 @@ func (r *Router) addEntry(g *Gateway, rt *route, mt *ModelTarget) error {
 	if mt.Disabled {
 		return nil
 	}
-	home := "app"
-	if g.site {
-		home = "site"
-	}
 	// Only its identity counts, for rotations that outlive a reload: what is
 	// learnt is learnt of the providers' models.
-	state, err := g.pooled.state("alias\n"+home+"\n"+mt.String(), nil)
-	if err != nil {
-		return err
-	}
+	state := g.pooled.state("alias\n"+g.home()+"\n"+mt.String(), nil)
 	t := &Target{Weight: 1, state: state, alias: mt.Alias}
 	if mt.Weight != nil {
 		t.Weight = *mt.Weight

@@ -111,9 +111,7 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
-	if err := g.pooled.reserve(); err != nil {
-		return err
-	}
+	g.pooled.reserve()
 	transport, err := g.loadTransport(ctx)
 	if err != nil {
 		return err
@@ -176,19 +174,16 @@ func roundTripper(mod any) (http.RoundTripper, error) {
 // streams may still be running, and go on.
 func (g *Gateway) Cleanup() error {
 	g.endChecks()
-	return g.pooled.release()
+	g.pooled.release()
+	return nil
 }
 
 // newTarget is a provider's model with what is known of it. An alias may have a
 // bound of its own for the requests under way there.
 func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error) {
-	state, err := g.pooled.state(p.stateKey(model), p.standing)
-	if err != nil {
-		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
-	}
-	t := &Target{Provider: p, Model: model, Weight: 1, state: state, label: model, metered: new(metered), failover: &p.failover}
-	if t.lanes, err = g.newLanes(p, model, most); err != nil {
-		return nil, fmt.Errorf("target %s/%s: %w", p.Name, model, err)
+	t := &Target{
+		Provider: p, Model: model, Weight: 1, label: model, metered: new(metered), failover: &p.failover,
+		state: g.pooled.state(p.stateKey(model), p.standing), lanes: g.newLanes(p, model, most),
 	}
 	if err := errors.Join(t.findPrice(), t.findWindow()); err != nil {
 		return nil, fmt.Errorf("provider %q: model %q: %w", p.Name, model, err)
@@ -201,11 +196,7 @@ func (g *Gateway) newTarget(p *Provider, model string, most int) (*Target, error
 // that are alike in all of it share a rotation: nothing that outlives a reload
 // tells one site from another.
 func (g *Gateway) rotationKey(rt *route) string {
-	home := "app"
-	if g.site {
-		home = "site"
-	}
-	key := []string{home, rt.model.Alias}
+	key := []string{"rotation", g.home(), rt.model.Alias}
 	for _, t := range rt.targets {
 		key = append(key, t.state.key)
 	}
@@ -215,35 +206,33 @@ func (g *Gateway) rotationKey(rt *route) string {
 	return strings.Join(key, "\n")
 }
 
+// home tells the app's gateway from those of sites, in the names of states.
+func (g *Gateway) home() string {
+	if g.site {
+		return "site"
+	}
+	return "app"
+}
+
 // newCredentials finds what is known of a provider's credentials, and of what
 // they are used for.
-func (g *Gateway) newCredentials(p *Provider) (err error) {
+func (g *Gateway) newCredentials(p *Provider) {
 	p.bounded = &bounded{most: p.MaxConcurrency}
-	if p.limiter, err = g.pooled.limiter("limiter\n" + p.place()); err != nil {
-		return err
-	}
-	if p.standing, err = g.pooled.standing("standing\n" + p.place()); err != nil {
-		return err
-	}
+	p.limiter = g.pooled.limiter("limiter\n" + p.place())
+	p.standing = g.pooled.standing("standing\n" + p.place())
 	for _, c := range p.credentials {
-		if c.state, err = g.pooled.credential(c.stateKey(p), p.standing); err != nil {
-			return err
-		}
+		c.state = g.pooled.credential(c.stateKey(p), p.standing)
 	}
-	return nil
 }
 
 // newLanes are the ways to a provider's model, one for each credential.
-func (g *Gateway) newLanes(p *Provider, model string, most int) ([]*lane, error) {
+func (g *Gateway) newLanes(p *Provider, model string, most int) []*lane {
 	ways := make([]*lane, len(p.credentials))
 	for i, c := range p.credentials {
-		state, err := g.pooled.lane(c.stateKey(p)+"\n"+model, p.standing)
-		if err != nil {
-			return nil, err
-		}
+		state := g.pooled.lane(c.stateKey(p)+"\n"+model, p.standing)
 		ways[i] = &lane{credential: c, state: state, gate: p.newGate(c, model, most)}
 	}
-	return ways, nil
+	return ways
 }
 
 // stateKey identifies a target across configurations. A provider that has moved

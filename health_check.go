@@ -74,19 +74,19 @@ var listing = []api.API{
 }
 
 // provisionHealthCheck sees to it that the check can be made.
-func (g *Gateway) provisionHealthCheck(p *Provider) (err error) {
+func (g *Gateway) provisionHealthCheck(p *Provider) error {
 	if p.HealthCheck == nil || p.Disabled {
 		return nil
 	}
-	if err = p.HealthCheck.validate(); err != nil {
+	if err := p.HealthCheck.validate(); err != nil {
 		return err
 	}
 	p.check = p.HealthCheck.complete()
 	if a, _ := p.lister(); a == "" && p.check.Kind == checkModels {
 		return errors.New("health_check: none of its APIs has a list of models; check tcp")
 	}
-	p.health, err = pooledState(&g.pooled, "health\n"+p.place(), func() *healthState { return &healthState{breaker: breaker{standing: p.standing}} })
-	return err
+	p.health = pooledState(&g.pooled, "health\n"+p.place(), func() *healthState { return &healthState{breaker: breaker{standing: p.standing}} })
+	return nil
 }
 
 // lister is the API whose list of models is asked for, and where.

@@ -46,10 +46,7 @@ func (r *reserve) Destruct() error {
 }
 
 // reserve makes sure that there is one.
-func (p *pooled) reserve() error {
-	_, err := pooledState(p, reserveKey, newReserve)
-	return err
-}
+func (p *pooled) reserve() { pooledState(p, reserveKey, newReserve) }
 
 // Interface guard
 var _ caddy.Destructor = (*reserve)(nil)

@@ -86,9 +86,7 @@ func newRouter(ctx caddy.Context, g *Gateway) (*Router, error) {
 // addProvider prepares the targets of the models that the provider lists, for
 // passthrough.
 func (r *Router) addProvider(g *Gateway, p *Provider) error {
-	if err := g.newCredentials(p); err != nil {
-		return err
-	}
+	g.newCredentials(p)
 	if err := g.provisionHealthCheck(p); err != nil {
 		return fmt.Errorf("provider %q: %w", p.Name, err)
 	}
@@ -106,12 +104,9 @@ func (r *Router) addProvider(g *Gateway, p *Provider) error {
 		}
 		p.models[m.Name] = t
 	}
-	var err error
-	if p.unlisted, err = g.pooled.state(p.stateKey(""), p.standing); err != nil {
-		return err
-	}
-	p.unlistedIn, err = g.newLanes(p, "", 0)
-	return err
+	p.unlisted = g.pooled.state(p.stateKey(""), p.standing)
+	p.unlistedIn = g.newLanes(p, "", 0)
+	return nil
 }
 
 func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
@@ -150,9 +145,7 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 		return err
 	}
 	rt.strategy = rt.selector.(caddy.Module).CaddyModule().ID.Name()
-	if rt.rotation, err = g.pooled.rotation(g.rotationKey(rt)); err != nil {
-		return err
-	}
+	rt.rotation = g.pooled.rotation(g.rotationKey(rt))
 	r.models = append(r.models, rt)
 	return nil
 }

@@ -8,14 +8,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// states holds what is learnt of each target and credential. It is a pool of the process and
-// not a part of any configuration because on a reload the new configuration is
-// provisioned while old streams still run: forgetting would forgive every
-// target at once, and send a crowd to whichever was slow a second ago.
+// states holds what is learnt of each target and credential, and where each
+// model's rotation stands. It is a pool of the process and not a part of any
+// configuration because on a reload the new configuration is provisioned while
+// old streams still run: forgetting would forgive every target at once, and send
+// a crowd to whichever was slow a second ago.
 var states = caddy.NewUsagePool()
-
-// rotations holds the position of each model's rotation, for the same reason.
-var rotations = caddy.NewUsagePool()
 
 // targetState is what is learnt of one target: a provider's model.
 type targetState struct {
@@ -89,65 +87,45 @@ type Rotation struct {
 // Destruct implements caddy.Destructor.
 func (*Rotation) Destruct() error { return nil }
 
-// pooled keeps count of what a configuration holds in the pools, so that it
+// pooled lists the keys of what a configuration holds in the pool, so that it
 // gives back exactly that, also after a load that failed half-way.
-type pooled struct {
-	states    []string
-	rotations []string
-}
+type pooled []string
 
-func (p *pooled) state(key string, of *standing) (*targetState, error) {
+func (p *pooled) state(key string, of *standing) *targetState {
 	return pooledState(p, key, func() *targetState { return &targetState{breaker: breaker{key: key, standing: of}} })
 }
 
-func (p *pooled) credential(key string, of *standing) (*credentialState, error) {
+func (p *pooled) credential(key string, of *standing) *credentialState {
 	return pooledState(p, key, func() *credentialState { return &credentialState{breaker{key: key, standing: of}} })
 }
 
-func (p *pooled) lane(key string, of *standing) (*laneState, error) {
+func (p *pooled) lane(key string, of *standing) *laneState {
 	return pooledState(p, key, func() *laneState { return &laneState{breaker{key: key, standing: of}} })
 }
 
-func (p *pooled) standing(key string) (*standing, error) {
+func (p *pooled) standing(key string) *standing {
 	return pooledState(p, key, func() *standing { return new(standing) })
 }
 
-func (p *pooled) limiter(key string) (*limiter, error) { return pooledState(p, key, newLimiter) }
+func (p *pooled) limiter(key string) *limiter { return pooledState(p, key, newLimiter) }
+
+func (p *pooled) rotation(key string) *Rotation {
+	return pooledState(p, key, func() *Rotation { return &Rotation{credits: map[*targetState]float64{}} })
+}
 
 // pooledState is the state of a name, whose kind the name says.
-func pooledState[S caddy.Destructor](p *pooled, key string, fresh func() S) (state S, err error) {
-	s, _, err := states.LoadOrNew(key, func() (caddy.Destructor, error) { return fresh(), nil })
-	if err != nil {
-		return state, err
-	}
-	p.states = append(p.states, key)
-	return s.(S), nil
+func pooledState[S caddy.Destructor](p *pooled, key string, fresh func() S) S {
+	// LoadOrNew fails only where the constructor does.
+	state, _, _ := states.LoadOrNew(key, func() (caddy.Destructor, error) { return fresh(), nil })
+	*p = append(*p, key)
+	return state.(S)
 }
 
-func (p *pooled) rotation(key string) (*Rotation, error) {
-	r, _, err := rotations.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &Rotation{credits: map[*targetState]float64{}}, nil
-	})
-	if err != nil {
-		return nil, err
+func (p *pooled) release() {
+	for _, key := range *p {
+		_, _ = states.Delete(key) // none of the states fails to be destructed
 	}
-	p.rotations = append(p.rotations, key)
-	return r.(*Rotation), nil
-}
-
-func (p *pooled) release() error {
-	for _, key := range p.states {
-		if _, err := states.Delete(key); err != nil {
-			return err
-		}
-	}
-	for _, key := range p.rotations {
-		if _, err := rotations.Delete(key); err != nil {
-			return err
-		}
-	}
-	p.states, p.rotations = nil, nil
-	return nil
+	*p = nil
 }
 
 // Interface guards
