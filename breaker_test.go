@@ -238,7 +238,7 @@ func TestCooldownValidate(t *testing.T) {
 	f(nil, "")
 	f(&Cooldown{Initial: 2, Max: 2, Failures: 10}, "")
 	f(&Cooldown{Initial: 2, Max: 1}, "longer than the longest")
-	f(&Cooldown{Initial: -1}, "negative")
+	f(&Cooldown{Initial: -1}, "initial: expected a positive duration, got -1ns")
 	f(&Cooldown{Failures: 11}, "expected 1 to 10")
 	f(&Cooldown{Failures: 3, LastStanding: &LastStanding{Of: 2}}, "expected 1 to 2")
 	f(&Cooldown{LastStanding: &LastStanding{Share: 1.1}}, "share up to 100%")

@@ -54,18 +54,21 @@ func (b *buffers) get(n int) []byte {
 	if n < leastKept {
 		return make([]byte, 0, n)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if buf := b.pop(n); buf != nil {
+	if buf := b.take(n); buf != nil {
 		return buf
 	}
-	if n > believed {
-		n = believed
-		if buf := b.pop(n); buf != nil {
-			return buf
-		}
+	return make([]byte, 0, min(n, believed))
+}
+
+// take takes out a free buffer of a capacity, or of as much as is believed; nil
+// if there is none. To make one takes too long for the lock.
+func (b *buffers) take(n int) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if buf := b.pop(n); buf != nil || n <= believed {
+		return buf
 	}
-	return make([]byte, 0, n)
+	return b.pop(believed)
 }
 
 // pop takes out a free buffer of a capacity; nil if there is none.

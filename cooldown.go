@@ -24,7 +24,8 @@ type Cooldown struct {
 	// How many failures among the latest attempts it takes to leave a target
 	// alone while there is another. Default: `1`.
 	Failures int `json:"failures,omitempty"`
-	// When to leave a target alone although there is no other.
+	// When to leave a target alone although there is no other. Default: when 9
+	// of its latest 10 attempts failed.
 	LastStanding *LastStanding `json:"last_standing,omitempty"`
 
 	chance func() float64
@@ -70,8 +71,10 @@ func (c *Cooldown) validate() error {
 		}
 	}
 	switch {
-	case c.Initial < 0 || c.Max < 0:
-		return fmt.Errorf("cooldown: a pause is negative")
+	case c.Initial < 0:
+		return fmt.Errorf("cooldown: initial: expected a positive duration, got %s", time.Duration(c.Initial))
+	case c.Max < 0:
+		return fmt.Errorf("cooldown: max: expected a positive duration, got %s", time.Duration(c.Max))
 	case c.Max > 0 && c.Initial > c.Max:
 		return fmt.Errorf("cooldown: the initial pause %s is longer than the longest, %s", time.Duration(c.Initial), time.Duration(c.Max))
 	case c.Failures < 0 || c.Failures > of:

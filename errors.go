@@ -26,7 +26,7 @@ var (
 	// ErrAliasNotFound says that no alias, additional alias or passthrough
 	// name matches.
 	ErrAliasNotFound = &Code{"ALIAS_NOT_FOUND", http.StatusNotFound, "model_not_found"}
-	// ErrNoEnabledTargets says that every provider behind a name is disabled.
+	// ErrNoEnabledTargets says that every target behind a name is disabled.
 	ErrNoEnabledTargets = &Code{"NO_ENABLED_TARGETS", http.StatusNotFound, "model_not_found"}
 	// ErrAllTargetsCoolingDown says that every enabled target is left alone
 	// for a while.

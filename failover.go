@@ -38,9 +38,9 @@ type Failover struct {
 	// content count as a token. Default: `0`.
 	MinOutputRate *float64 `json:"min_output_rate,omitempty"`
 	// Statuses of a provider that send a request to the next target, beside
-	// those that always do: 401, 402, 403, 408, 409, 425, 429, all of 5xx, and
-	// a 404 or 400 that says that the model is unknown. A single digit stands
-	// for its class. Default: none.
+	// those that always do: all of 3xx, 401, 402, 403, 408, 409, 425, 429, all
+	// of 5xx, and a 404 or 400 that says that the model is unknown. A single
+	// digit stands for its class. Default: none.
 	OnStatus []int `json:"on_status,omitempty"`
 }
 

@@ -17,13 +17,13 @@ import (
 // begun to answer: the one whose first content comes first gives the answer, and
 // the other is cancelled, which may have to be paid all the same.
 type Hedge struct {
-	// How long the first target has. Default: none, the quantile decides.
+	// How long the first target has before the second is asked. Default: none,
+	// the quantile decides.
 	Delay caddy.Duration `json:"delay,omitempty"`
-	// The share, above 0 and below 1, of the first target's latest answers
-	// whose first content came sooner than it has now been waited for: with
-	// `0.95` about one request of twenty asks a second target. A target of which
-	// fewer than 20 answers of the last 10 minutes are known is not hedged.
-	// Default: none.
+	// The quantile, above 0 and below 1, of the first target's latest times to
+	// first content after which the second is asked: with `0.95` about one
+	// request of twenty asks a second target. A target with fewer than 20 known
+	// answers in the last 10 minutes is not hedged. Default: none.
 	Quantile float64 `json:"quantile,omitempty"`
 }
 

@@ -48,18 +48,30 @@ type collectors struct {
 	waiting      prometheus.Gauge
 	inQueue      *prometheus.HistogramVec
 	limits       *limitsCollector
+
+	all []prometheus.Collector // the above
 }
 
 func newCollectors() *collectors {
 	const ns, sub = "caddy", "plexus"
 	seconds := []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320}
+	var all []prometheus.Collector
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, labels)
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, labels)
+		all = append(all, c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help})
+		all = append(all, g)
+		return g
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets}, labels)
+		h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help, Buckets: buckets}, labels)
+		all = append(all, h)
+		return h
 	}
-	return &collectors{
+	c := &collectors{
 		requests:  counter("requests_total", "Requests by what became of them.", "alias", "provider", "model", "api", "outcome"),
 		attempts:  counter("attempts_total", "Attempts at targets by the verdict on them.", "provider", "model", "verdict"),
 		cooldowns: counter("cooldowns_total", "Pauses of targets by the verdict that began them.", "provider", "model", "reason"),
@@ -81,23 +93,17 @@ func newCollectors() *collectors {
 		hedges: counter("hedges_total", "Requests that were sent to a second target too, by which of them answered.", "alias", "answered"),
 		hedgeCost: counter("hedge_cost_usd_total", "What attempts cost in US dollars that another target was faster than, by the usage told until then or the size of the prompt.",
 			"alias", "provider", "model"),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: ns, Subsystem: sub, Name: "requests_in_flight", Help: "Requests whose answer has not ended.",
-		}),
-		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: ns, Subsystem: sub, Name: "requests_waiting", Help: "Requests that wait because every target that could serve them is full.",
-		}),
-		inQueue: histogram("time_in_queue_seconds", "Time for which requests waited because every target was full, of those that did.", seconds, "alias"),
-		limits:  newLimitsCollector(ns, sub),
+		inFlight: gauge("requests_in_flight", "Requests whose answer has not ended."),
+		waiting:  gauge("requests_waiting", "Requests that wait because every target that could serve them is full."),
+		inQueue:  histogram("time_in_queue_seconds", "Time for which requests waited because every target was full, of those that did.", seconds, "alias"),
+		limits:   newLimitsCollector(ns, sub),
 	}
+	c.all = append(all, c.cooling, c.down, c.limits)
+	return c
 }
 
 func registerMetrics(ctx caddy.Context) error {
-	for _, c := range []prometheus.Collector{
-		metrics.requests, metrics.attempts, metrics.cooldowns, metrics.cooling, metrics.healthChecks, metrics.down, metrics.duration, metrics.firstContent, metrics.outputRate,
-		metrics.tokens, metrics.cost, metrics.unpriced, metrics.hedges, metrics.hedgeCost, metrics.inFlight,
-		metrics.waiting, metrics.inQueue, metrics.limits,
-	} {
+	for _, c := range metrics.all {
 		// A second gateway of the same configuration finds them there.
 		if err := ctx.GetMetricsRegistry().Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return fmt.Errorf("registering metrics: %w", err)

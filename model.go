@@ -39,15 +39,14 @@ type Model struct {
 	// The targets, at least one.
 	Targets []ModelTarget `json:"targets"`
 
-	// What to do when a target fails, and by when it has to answer, where that
-	// differs from the providers' and the gateway's.
+	// What to do when a target fails, and by when it has to answer. Default: as
+	// the target's provider has it, else as the gateway does.
 	Failover *Failover `json:"failover,omitempty"`
 
 	// When to ask a second target beside the first. Default: never.
 	Hedge *Hedge `json:"hedge,omitempty"`
 
-	// Where requests wait while every target is full, where it differs from the
-	// gateway's.
+	// Where requests wait while every target is full. Default: the gateway's.
 	Queue *Queue `json:"queue,omitempty"`
 
 	// How long the client of a stream hears nothing before it gets a keep-alive;
@@ -70,9 +69,9 @@ type ModelTarget struct {
 	// The share of requests, relative to the other targets' weights. Default:
 	// `1`.
 	Weight *float64 `json:"weight,omitempty"`
-	// How many requests may be under way at the provider's model, by whatever
-	// alias they came, for another of this one to join them. The bound in the
-	// provider's list of models holds beside it. Default: any number.
+	// This alias sends the provider's model no request while so many are under
+	// way there, those of other aliases included. The bound in the provider's
+	// list of models holds as well. Default: any number.
 	MaxConcurrency int `json:"max_concurrency,omitempty"`
 	// Switches this target off. Default: `false`.
 	Disabled bool `json:"disabled,omitempty"`
@@ -126,9 +125,9 @@ func (mt *ModelTarget) check(providers map[string]*Provider) error {
 	return nil
 }
 
-// checkTargets checks, while adapting, the targets of which it is known where
-// they are written. More providers and models may follow unless the gateway is
-// complete.
+// checkTargets checks targets while adapting, so that errors can tell their file
+// and line. Unless the gateway is complete, the providers and models that a target
+// refers to may follow later.
 func (g *Gateway) checkTargets(complete bool) error {
 	providers := make(map[string]*Provider, len(g.Providers))
 	for _, p := range g.Providers {

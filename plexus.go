@@ -49,7 +49,7 @@ func init() {
 // `{http.plexus.provider}` | `plexus_provider` | The provider that answered, or was tried last
 // `{http.plexus.model}` | `plexus_model` | That provider's name of the model
 // `{http.plexus.target_api}` | `plexus_target_api` | The API in which it was asked, another than the client's where the request was translated
-// `{http.plexus.attempts}` | `plexus_attempts` | How many targets were tried
+// `{http.plexus.attempts}` | `plexus_attempts` | How often a target was asked
 // `{http.plexus.error}` | `plexus_error` | The code of the failure, if any
 // `{http.plexus.time_to_first_content}` | `plexus_time_to_first_content` | Seconds from the request to the first content
 // `{http.plexus.time_in_queue}` | `plexus_time_in_queue` | Seconds for which the request waited, because every target was full
@@ -57,8 +57,9 @@ func init() {
 // `{http.plexus.cache_read_tokens}` | `plexus_cache_read_tokens` | Tokens of the prompt read from a cache, if known
 // `{http.plexus.cache_write_tokens}` | `plexus_cache_write_tokens` | Tokens of the prompt written to a cache, if known
 // `{http.plexus.output_tokens}` | `plexus_output_tokens` | Tokens of the answer without reasoning, if known
-// `{http.plexus.hedge_cost}` | `plexus_hedge_cost` | What a second attempt cost in US dollars that was given up, if known
 // `{http.plexus.reasoning_tokens}` | `plexus_reasoning_tokens` | Tokens of the reasoning, if known
+// `{http.plexus.cost}` | `plexus_cost` | What the answer cost in US dollars, if known
+// `{http.plexus.hedge_cost}` | `plexus_hedge_cost` | What a second attempt cost in US dollars that was given up, if known
 type Handler struct {
 	// The gateway of this handler alone. Default: that of the plexus app.
 	*Gateway
@@ -76,21 +77,15 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision implements caddy.Provisioner.
 func (h *Handler) Provision(ctx caddy.Context) error {
+	if h.own = h.Gateway != nil; h.own {
+		return h.provisionOwn(ctx)
+	}
 	app, err := ctx.AppIfConfigured("plexus")
-	missing := errors.Is(err, caddy.ErrNotConfigured)
-	if h.own = h.Gateway != nil; h.own && missing {
-		if app, err = ctx.App("plexus"); err == nil {
-			app.(*App).implied = true
-		}
-	}
-	if !h.own && (missing || err == nil && app.(*App).implied) {
+	switch {
+	case errors.Is(err, caddy.ErrNotConfigured), err == nil && app.(*App).implied:
 		return errors.New("there is no gateway: add providers and models here, or to the global option plexus")
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("loading the plexus app: %w", err)
-	}
-	if h.own {
-		return h.provisionOwn(ctx, app.(*App))
 	}
 	h.Gateway = &app.(*App).Gateway
 	return nil
@@ -98,9 +93,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // provisionOwn sets up the gateway of this site, which leaves to the app what is
 // done beside the requests.
-func (h *Handler) provisionOwn(ctx caddy.Context, app *App) error {
+func (h *Handler) provisionOwn(ctx caddy.Context) error {
+	app, err := ctx.AppIfConfigured("plexus")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		if app, err = ctx.App("plexus"); err == nil {
+			app.(*App).implied = true
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("loading the plexus app: %w", err)
+	}
 	h.Gateway.site = true
-	app.gateways = append(app.gateways, h.Gateway)
+	app.(*App).gateways = append(app.(*App).gateways, h.Gateway)
 	return h.Gateway.Provision(ctx)
 }
 
