@@ -227,7 +227,7 @@ func parseQueue(d *caddyfile.Dispenser, to **Queue) error {
 		return d.ArgErr()
 	}
 	*to = new(Queue)
-	if args[0] == "off" {
+	if args[0] == off {
 		if (*to).Off = true; len(args) == 2 {
 			return d.ArgErr()
 		}

@@ -125,7 +125,7 @@ func (m *Model) parseSelector(d *caddyfile.Dispenser) error {
 
 func (m *Model) parseTarget(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	here := *d // which moves on
+	here := *d // for errors: d itself moves on
 	t := ModelTarget{at: here.WrapErr}
 	switch {
 	case len(args) > 0 && strings.HasPrefix(args[0], aliasPrefix):

@@ -223,7 +223,7 @@ func (p *Provider) parseExtraBody(d *caddyfile.Dispenser) error {
 }
 
 func (p *Provider) parseFailover(d *caddyfile.Dispenser) error {
-	here := *d // which moves on
+	here := *d // for errors: d itself moves on
 	if err := parseFailover(d, &p.Failover); err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (p *Provider) parseCooldown(d *caddyfile.Dispenser) error {
 	c := new(Cooldown)
 	p.Cooldown = c
 	switch {
-	case len(args) == 1 && args[0] == "off":
+	case len(args) == 1 && args[0] == off:
 		c.Off = true
 		return nil
 	case len(args) > 2:
@@ -249,7 +249,7 @@ func (p *Provider) parseCooldown(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	here := *d // which moves on
+	here := *d // for errors: d itself moves on
 	if err := block(d, options{
 		"failures":      func(d *caddyfile.Dispenser) error { return parseCount(d, &c.Failures) },
 		"last_standing": c.parseLastStanding,

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -98,17 +99,12 @@ func (c *Cooldown) complete() Cooldown {
 	if out.Max == 0 {
 		out.Max = max(out.Initial, caddy.Duration(defaultMaxCooldown))
 	}
-	if out.Failures == 0 {
-		out.Failures = 1
+	out.Failures = cmp.Or(out.Failures, 1)
+	var last LastStanding
+	if out.LastStanding != nil {
+		last = *out.LastStanding
 	}
-	last := LastStanding{Share: defaultShare, Of: defaultOf}
-	if l := out.LastStanding; l != nil && l.Share > 0 {
-		last.Share = l.Share
-	}
-	if l := out.LastStanding; l != nil && l.Of > 0 {
-		last.Of = l.Of
-	}
-	out.LastStanding = &last
+	out.LastStanding = &LastStanding{Share: cmp.Or(last.Share, defaultShare), Of: cmp.Or(last.Of, defaultOf)}
 	if out.chance == nil {
 		out.chance = rand.Float64
 	}

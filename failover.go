@@ -1,7 +1,7 @@
 package plexus
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"time"
 
@@ -62,15 +62,15 @@ func (f *Failover) validate() error {
 	case f.Attempts < 0:
 		return fmt.Errorf("failover: attempts: expected at least 1, got %d", f.Attempts)
 	case f.FirstContent < 0:
-		return errors.New("failover: first_content: expected a positive duration")
+		return fmt.Errorf("failover: first_content: expected a positive duration, got %s", time.Duration(f.FirstContent))
 	case f.Answer < 0:
-		return errors.New("failover: answer: expected a positive duration")
+		return fmt.Errorf("failover: answer: expected a positive duration, got %s", time.Duration(f.Answer))
 	case f.MinOutputRate != nil && !validRate(*f.MinOutputRate):
 		return fmt.Errorf("failover: min_output_rate: expected tokens per second, at most %d, or 0 for no such limit, got %v", mostRate, *f.MinOutputRate)
 	}
 	for name, d := range map[string]*caddy.Duration{"connect": f.Connect, "idle": f.Idle, "total": f.Total} {
 		if d != nil && *d < 0 {
-			return fmt.Errorf("failover: %s: expected a positive duration, or 0 to switch it off", name)
+			return fmt.Errorf("failover: %s: expected a positive duration, or 0 to switch it off, got %s", name, time.Duration(*d))
 		}
 	}
 	for _, status := range f.OnStatus {
@@ -117,22 +117,15 @@ func (f *Failover) fill(from *Failover) {
 	if from == nil {
 		return
 	}
-	fill(&f.Attempts, from.Attempts)
-	fill(&f.Connect, from.Connect)
-	fill(&f.FirstContent, from.FirstContent)
-	fill(&f.Answer, from.Answer)
-	fill(&f.Idle, from.Idle)
-	fill(&f.Total, from.Total)
-	fill(&f.MinOutputRate, from.MinOutputRate)
+	f.Attempts = cmp.Or(f.Attempts, from.Attempts)
+	f.Connect = cmp.Or(f.Connect, from.Connect)
+	f.FirstContent = cmp.Or(f.FirstContent, from.FirstContent)
+	f.Answer = cmp.Or(f.Answer, from.Answer)
+	f.Idle = cmp.Or(f.Idle, from.Idle)
+	f.Total = cmp.Or(f.Total, from.Total)
+	f.MinOutputRate = cmp.Or(f.MinOutputRate, from.MinOutputRate)
 	if f.OnStatus == nil {
 		f.OnStatus = from.OnStatus
-	}
-}
-
-func fill[T comparable](to *T, from T) {
-	var open T
-	if *to == open {
-		*to = from
 	}
 }
 

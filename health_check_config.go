@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -53,20 +54,12 @@ func (c *HealthCheck) validate() error {
 
 // complete is c with the defaults where it leaves something open.
 func (c *HealthCheck) complete() HealthCheck {
-	out := *c
-	if out.Kind == "" {
-		out.Kind = checkModels
+	return HealthCheck{
+		Kind:     cmp.Or(c.Kind, checkModels),
+		Interval: cmp.Or(c.Interval, caddy.Duration(defaultCheckInterval)),
+		Timeout:  cmp.Or(c.Timeout, caddy.Duration(defaultCheckTimeout)),
+		Fails:    cmp.Or(c.Fails, defaultCheckFails),
 	}
-	if out.Interval == 0 {
-		out.Interval = caddy.Duration(defaultCheckInterval)
-	}
-	if out.Timeout == 0 {
-		out.Timeout = caddy.Duration(defaultCheckTimeout)
-	}
-	if out.Fails == 0 {
-		out.Fails = defaultCheckFails
-	}
-	return out
 }
 
 // parseHealthCheck parses how a provider is looked after:
@@ -86,7 +79,7 @@ func (p *Provider) parseHealthCheck(d *caddyfile.Dispenser) error {
 	default:
 		return d.ArgErr()
 	}
-	here := *d // which moves on
+	here := *d // for errors: d itself moves on
 	if err := block(d, options{
 		"interval": func(d *caddyfile.Dispenser) error { return parseDuration(d, &c.Interval) },
 		"timeout":  func(d *caddyfile.Dispenser) error { return parseDuration(d, &c.Timeout) },

@@ -2,6 +2,7 @@ package plexus
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -11,7 +12,7 @@ import (
 func didYouMean(name string, valid []string) string {
 	best, least := "", len(name)/3+2
 	for _, v := range valid {
-		if d := distance(strings.ToLower(name), strings.ToLower(v)); d < least {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(v)); d < least {
 			best, least = v, d
 		}
 	}
@@ -21,9 +22,9 @@ func didYouMean(name string, valid []string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// distance is Levenshtein's: how many characters to add, drop or replace to
-// make one word of the other.
-func distance(a, b string) int {
+// editDistance is Levenshtein's: how many bytes to add, drop or replace to make
+// one word of the other.
+func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
@@ -62,10 +63,5 @@ func quoted(name string) string {
 }
 
 func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
+	return slices.Sorted(maps.Keys(m))
 }

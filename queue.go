@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"cmp"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,7 @@ func (q *Queue) validate() error {
 	case q.Size < 0:
 		return fmt.Errorf("queue: size: expected at least 1, got %d", q.Size)
 	case q.Deadline < 0:
-		return fmt.Errorf("queue: deadline: expected a positive duration")
+		return fmt.Errorf("queue: deadline: expected a positive duration, got %s", time.Duration(q.Deadline))
 	case q.Off && (q.Size > 0 || q.Deadline > 0):
 		return fmt.Errorf("queue: it is off, and has a size or a deadline all the same")
 	}
@@ -39,19 +40,16 @@ func (q *Queue) validate() error {
 
 // over is q with what it leaves open taken from base, and from the defaults.
 func (q *Queue) over(base *Queue) Queue {
-	out := Queue{}
-	for i, from := range []*Queue{q, base, {Size: defaultQueueSize, Deadline: caddy.Duration(defaultQueueDeadline)}} {
-		if from == nil {
-			continue
-		}
-		if from.Off && (i == 0 || q == nil) {
-			return Queue{Off: true}
-		}
-		if out.Size == 0 {
-			out.Size = from.Size
-		}
-		if out.Deadline == 0 {
-			out.Deadline = from.Deadline
+	if q == nil {
+		q, base = base, nil
+	}
+	if q != nil && q.Off {
+		return Queue{Off: true}
+	}
+	out := Queue{Size: defaultQueueSize, Deadline: caddy.Duration(defaultQueueDeadline)}
+	for _, from := range []*Queue{base, q} {
+		if from != nil {
+			out.Size, out.Deadline = cmp.Or(from.Size, out.Size), cmp.Or(from.Deadline, out.Deadline)
 		}
 	}
 	return out

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"gopkg.in/yaml.v3"
 
 	"github.com/caddy-plexus/plexus/prices"
@@ -210,21 +209,14 @@ func (y *yamlReader) queue(to **Queue) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
 		*to = new(Queue)
 		if n.Kind == yaml.ScalarNode {
-			if (*to).Off = n.Value == "off" || n.Value == "false"; !(*to).Off {
+			if (*to).Off = isOff(n); !(*to).Off {
 				return y.fail(n, "queue: expected off, or a mapping of size and deadline")
 			}
 			return nil
 		}
 		return y.mapping(n, "queue", yamlFields{
-			"size": y.count("size", &(*to).Size),
-			"deadline": func(n *yaml.Node) error {
-				parsed, err := caddy.ParseDuration(n.Value)
-				if err != nil || parsed <= 0 {
-					return y.fail(n, "deadline: expected a duration such as 10s, got %q", n.Value)
-				}
-				(*to).Deadline = caddy.Duration(parsed)
-				return nil
-			},
+			"size":     y.count("size", &(*to).Size),
+			"deadline": y.duration("deadline", &(*to).Deadline),
 		})
 	}
 }
@@ -251,7 +243,7 @@ func (y *yamlReader) price(what string, to *float64) func(*yaml.Node) error {
 			return err
 		}
 		if _, err := prices.RateOf(*to); err != nil {
-			return y.fail(n, "%s: expected a price in USD per million tokens", what)
+			return y.fail(n, "%s: expected a price in USD per million tokens, got %s", what, n.Value)
 		}
 		return nil
 	}
@@ -295,7 +287,7 @@ func (y *yamlReader) server(n *yaml.Node) error {
 				return err
 			}
 			if y.port < 1 || y.port > 65535 {
-				return y.fail(n, "port: expected a number from 1 to 65535")
+				return y.fail(n, "port: expected a number from 1 to 65535, got %d", y.port)
 			}
 			return nil
 		},

@@ -49,7 +49,7 @@ func (y *yamlReader) duration(what string, to *caddy.Duration) func(*yaml.Node) 
 	return func(n *yaml.Node) error {
 		d, err := caddy.ParseDuration(n.Value)
 		if n.Kind != yaml.ScalarNode || err != nil || d <= 0 {
-			return y.fail(n, "%s: expected a duration such as 20s", what)
+			return y.fail(n, "%s: expected a duration such as 20s, got %q", what, n.Value)
 		}
 		*to = caddy.Duration(d)
 		return nil
@@ -65,7 +65,7 @@ func (y *yamlReader) switched(what string, to **caddy.Duration) func(*yaml.Node)
 		}
 		d, err := caddy.ParseDuration(n.Value)
 		if n.Kind != yaml.ScalarNode || err != nil || d <= 0 {
-			return y.fail(n, "%s: expected a duration such as 20s, or off", what)
+			return y.fail(n, "%s: expected a duration such as 20s, or off, got %q", what, n.Value)
 		}
 		**to = caddy.Duration(d)
 		return nil

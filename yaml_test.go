@@ -476,7 +476,7 @@ func TestYAMLOfLimits(t *testing.T) {
 	f(model, `{"providers":[{"name":"openai"}],"models":[{"alias":"fast","queue":{"size":5},"targets":[{"provider":"openai","model":"m","max_concurrency":4}]}]}`)
 	f("queue: 5", "plexus.yaml:1: queue: expected off, or a mapping of size and deadline")
 	f("queue: {size: 0}", "plexus.yaml:1: size: expected a number of at least 1, got 0")
-	f("queue: {deadline: soon}", `plexus.yaml:1: deadline: expected a duration such as 10s, got "soon"`)
+	f("queue: {deadline: soon}", `plexus.yaml:1: deadline: expected a duration such as 20s, got "soon"`)
 	f("queue: {length: 1}", `plexus.yaml:1: unknown key "length" of queue`)
 	f("providers:\n  openai: {rpm: -1}", "plexus.yaml:2: rpm: expected a number of at least 1, got -1")
 	f("providers:\n  openai: {tpm: many}", "plexus.yaml:2: tpm: expected a number")
