@@ -135,7 +135,7 @@ func (a *answer) commit(as shape) *failure {
 	}
 	x.firstContent, a.content = now.Sub(x.start), now.Sub(a.began)
 	a.flight.answered(now)
-	if a.tells() {
+	if !a.counts() {
 		a.recent().add(a.content, now)
 		x.gateway.answered(a.attempt)
 	}
@@ -320,12 +320,12 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			zap.Int("attempt", a.number), zap.String("verdict", verdict), zap.Error(cause))
 	}
 	m.began(a.content)
-	if x.op.verb != verbCount {
+	if !a.counts() {
 		t.state.observeUsage(x.usage, now)
 	}
 	switch verdict {
 	case verdictServed:
-		if !a.tells() {
+		if a.counts() {
 			return
 		}
 		x.gateway.succeeded(a.attempt)

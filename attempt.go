@@ -111,7 +111,7 @@ func (a *attempt) ask(req *http.Request) *failure {
 // start sets the clocks.
 func (a *attempt) start(first limit) {
 	a.began = a.x.gateway.now()
-	a.flight = a.target.state.begin(a.x.req.stream, a.tells(), a.began)
+	a.flight = a.target.state.begin(a.x.req.stream, !a.counts(), a.began)
 	a.ctx.of = a
 	a.ctx.Context, a.cancel = context.WithCancelCause(a.x.r.Context())
 	a.clocks.start(a.failover, first, a.streams(), a.cancel)
@@ -156,7 +156,7 @@ func (a *attempt) newRequest() *http.Request {
 	size := passage.body.size()
 	a.sent, passage.body = passage.body.source(a.x.req.loan, at.direct), nil
 	reader, err := a.sent.open()
-	if err != nil { // of a body that is in memory: there is none
+	if err != nil { // there is no body, as in the look-up of a stored response
 		reader = http.NoBody
 	}
 	var ctx context.Context = &a.ctx
@@ -196,15 +196,15 @@ func (a *attempt) headerUp(req *http.Request) {
 // form that this one has, or nil.
 func (a *attempt) recent() *recent {
 	form := 0
-	if a.x.req.stream && a.passage.stream {
+	if a.streams() {
 		form = 1
 	}
 	return a.target.state.latest[form].Load()
 }
 
-// tells is whether the attempt says anything of how the target answers questions. One
-// that counts their tokens may answer none of them.
-func (a *attempt) tells() bool { return a.x.op.verb != verbCount }
+// counts tells whether the target only counts the tokens of a question. That says
+// nothing of how it answers any, nor of how fast.
+func (a *attempt) counts() bool { return a.x.op.verb == verbCount }
 
 // failed completes what is known of an attempt that came to nothing. The cause
 // goes to the log alone: it may name the provider's host.

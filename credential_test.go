@@ -87,7 +87,7 @@ func TestPickIsEven(t *testing.T) {
 	all := []*lane{{credential: &Credential{weight: 1}}, {credential: &Credential{weight: 5}}, {credential: &Credential{weight: 0.5}}, {credential: &Credential{weight: 1.5}}}
 	f := func(among lanes, want ...float64) {
 		t.Helper()
-		var turns rotation
+		var turns turns
 		got := make([]float64, len(all))
 		for n := 1; n <= 1000; n++ {
 			got[pick(all, among, turns.point())]++

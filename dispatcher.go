@@ -28,9 +28,9 @@ func (x *exchange) dispatch() error {
 	x.failover = x.gateway.router.failoverOf(&x.route)
 	x.logPlan(order)
 	defer x.giveBackGranted()
-	var unable error // what the first target said that cannot express the request
+	var unable error // what the first target that is unable to cannot express
 	var busy error   // what is full, and stayed so
-	var others bool  // were faster to come to a target that only one may come to
+	var taken bool   // others were faster at a target that lets in only one
 	for x.asked < x.failover.Attempts {
 		t, last, ok := x.plan.next()
 		if !ok {
@@ -41,7 +41,7 @@ func (x *exchange) dispatch() error {
 		case errors.Is(err, errOutgrown):
 		case errors.Is(err, errFull): // it waits once that is all that is left
 		case errors.Is(err, errTaken):
-			if others = true; !last {
+			if taken = true; !last {
 				x.plan.again(t)
 			}
 		case errors.Is(err, ErrClientClosed):
@@ -53,7 +53,7 @@ func (x *exchange) dispatch() error {
 		case failed != nil && failed.dropped && x.plan.over() && x.lastChance():
 			x.plan.again(t)
 		}
-		if len(x.full) == 0 || x.asked == x.failover.Attempts || !x.plan.spent() {
+		if len(x.full) == 0 || x.asked == x.failover.Attempts || !x.plan.waits() {
 			continue
 		}
 		switch t, err := x.wait(); {
@@ -65,17 +65,17 @@ func (x *exchange) dispatch() error {
 			x.plan.insert(t, x.gateway.now())
 		}
 	}
-	return x.inVain(busy, unable, others)
+	return x.inVain(busy, unable, taken)
 }
 
 // inVain is the error of a request that no target answered.
-func (x *exchange) inVain(busy, unable error, others bool) error {
+func (x *exchange) inVain(busy, unable error, taken bool) error {
 	switch {
 	case errors.Is(busy, ErrAllTargetsBusy):
 		return busy
 	case len(x.failures) > 0:
 		return x.allFailed(unable)
-	case others || busy != nil:
+	case taken || busy != nil:
 		return coolingDown(x.plan.targets, x.gateway.now(), x.credential)
 	}
 	if able := x.ableLater(x.plan.targets); len(able) > 0 {
@@ -84,14 +84,15 @@ func (x *exchange) inVain(busy, unable error, others bool) error {
 	return unable
 }
 
-// plan is the targets of a request in the order in which they are asked.
+// plan is the targets of a request in the order in which they are asked: those
+// that are free, then the last resorts.
 type plan struct {
 	targets []*Target
 	free    int // so many have nothing that keeps requests away
 	at      int
 }
 
-// next is the next target, and whether there is none left that is free.
+// next is the next target, and whether it is a last resort.
 func (p *plan) next() (t *Target, last, ok bool) {
 	if p.over() {
 		return nil, false, false
@@ -101,12 +102,13 @@ func (p *plan) next() (t *Target, last, ok bool) {
 }
 
 // exhausted tells whether no target is left that is free.
-func (p *plan) exhausted() bool { return p.at >= min(p.free, len(p.targets)) }
+func (p *plan) exhausted() bool { return p.at >= p.free }
 
 func (p *plan) over() bool { return p.at == len(p.targets) }
 
-// spent tells whether all targets that were free have had their turn.
-func (p *plan) spent() bool { return p.at == p.free || p.over() }
+// waits tells whether this is the time to wait for room: before the last resorts,
+// and behind them.
+func (p *plan) waits() bool { return p.at == p.free || p.over() }
 
 // insert puts a target next.
 func (p *plan) insert(t *Target, now time.Time) {
@@ -156,7 +158,7 @@ func (x *exchange) try(t *Target, last bool) (failed *failure, err error) {
 		}
 		failed = x.ask(x.newAttempt(t, passage, claim))
 		if err := x.r.Context().Err(); err != nil && !x.committed {
-			if failed == nil || !failed.recorded { // which one is that of two, the other of which went on
+			if failed == nil || !failed.recorded { // of two attempts the first may have failed, and been counted, before
 				metrics.attempt(t, verdictCanceled)
 			}
 			return nil, fail(ErrClientClosed, "the client went away")

@@ -68,7 +68,7 @@ func (t *Target) turn(among lanes, conversation uint64) int {
 		return only
 	}
 	if conversation == 0 {
-		return pick(t.lanes, among, t.state.rotation.point())
+		return pick(t.lanes, among, t.state.turns.point())
 	}
 	// Its own if that is open, or other conversations would move as well.
 	const every = ^lanes(0)

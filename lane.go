@@ -102,12 +102,12 @@ func (s lanes) only() (int, bool) {
 // there are: each falls into the widest gap that the earlier ones left.
 const golden = 0.6180339887498949
 
-// rotation is where a target's turn among its credentials stands.
-type rotation struct{ turns atomic.Uint64 }
+// turns is how many turns a target's credentials have had.
+type turns struct{ taken atomic.Uint64 }
 
 // point is the next turn's, from 0 up to 1.
-func (r *rotation) point() float64 {
-	_, fraction := math.Modf(float64(r.turns.Add(1)%(1<<32)) * golden)
+func (t *turns) point() float64 {
+	_, fraction := math.Modf(float64(t.taken.Add(1)%(1<<32)) * golden)
 	return fraction
 }
 

@@ -110,12 +110,11 @@ type flight struct {
 
 // begin counts an attempt that begins now. Those for a stream and those for a whole
 // answer are told apart, since the one waits for a word and the other for all of
-// them; where telling is false the attempt says nothing of how fast the target
-// answers questions.
-func (s *targetState) begin(stream, telling bool, now time.Time) flight {
+// them. One that is not timed says nothing of how fast the target answers questions.
+func (s *targetState) begin(stream, timed bool, now time.Time) flight {
 	s.inFlight.Add(1)
 	f := flight{state: s, began: now}
-	if !telling {
+	if !timed {
 		return f
 	}
 	s.mu.Lock()

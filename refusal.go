@@ -20,26 +20,26 @@ func (a *attempt) refused(res *http.Response) *failure {
 	if err != nil && a.ctx.Err() != nil {
 		return a.failed(judgeError(&a.ctx, err), err)
 	}
-	verdict, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
-	verdict.said = body
-	if verdict.tooLong && a.movesOn() {
-		verdict.verdict, verdict.blameless, next = verdictTooLong, true, true
-		verdict.reason = strconv.Itoa(res.StatusCode) + " (the context is too long for it)"
+	f, next := judgeStatus(res.StatusCode, res.Header, body, a.failover, x.gateway.now())
+	f.said = body
+	if f.tooLong && a.movesOn() {
+		f.verdict, f.blameless, next = verdictTooLong, true, true
+		f.reason = strconv.Itoa(res.StatusCode) + " (the context is too long for it)"
 	}
 	if next || x.op.verb == verbCount {
-		return a.failed(verdict, nil)
+		return a.failed(f, nil)
 	}
 	if a.second {
 		// The first target may well take what this one does not.
-		verdict.blameless = true
-		return a.failed(verdict, nil)
+		f.blameless = true
+		return a.failed(f, nil)
 	}
 	opened, err := a.win(inEvents)
 	if err != nil {
-		verdict.blameless = true
-		return a.failed(verdict, nil)
+		f.blameless = true
+		return a.failed(f, nil)
 	}
-	metrics.attempt(t, verdict.verdict)
+	metrics.attempt(t, f.verdict)
 	x.gateway.succeeded(a)
 	switch {
 	case opened:
@@ -53,7 +53,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		body = bytes.ReplaceAll(body, []byte(x.req.previousID), []byte(x.req.sealedID))
 	}
 	x.committed = true
-	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: verdict.reason}
+	x.err = &Error{Code: ErrProviderRefused, Status: res.StatusCode, Message: f.reason}
 	if opened {
 		_ = x.sendLast(body) // a client that is gone needs no answer
 		return nil

@@ -136,7 +136,3 @@ func (p pieces) size() (n int64) {
 	}
 	return n
 }
-
-// copied is the size in bytes up to which a body is put together: net/http sends
-// what it knows to be in memory in one go with the header.
-const copied = 64 << 10

@@ -33,10 +33,14 @@ const sendings = 2
 
 var errSentTwice = fmt.Errorf("the connection broke for a second time: %w", io.ErrUnexpectedEOF)
 
-// source is the body for a transport that takes it in pieces, or for net/http's,
-// which sends what it knows to be in memory in one go with the header.
+// copied is the size in bytes up to which a body is put together for net/http, which
+// sends what it knows to be in memory in one go with the header.
+const copied = 64 << 10
+
+// source is the body for a transport that takes it in pieces, or for net/http's.
+// Where there are no pieces there is no body to open.
 func (p pieces) source(l *loan, inPieces bool) *source {
-	if !inPieces && p.size() <= copied {
+	if !inPieces && len(p) > 0 && p.size() <= copied {
 		return &source{pieces: pieces{slices.Concat(p...)}, reader: new(bytes.Reader)}
 	}
 	return &source{pieces: p, loan: l}

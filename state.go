@@ -18,7 +18,7 @@ var states = caddy.NewUsagePool()
 // targetState is what is learnt of one target: a provider's model.
 type targetState struct {
 	breaker
-	rotation
+	turns      turns
 	inFlight   atomic.Int64 // attempts under way, to the end of their answers
 	firstTrial trial        // for the sake of the time to first content
 	rateTrial  trial        // for the sake of the output rate
