@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// Answering is what of a request an answer is encoded by, in memory of its own: a
-// stream may stay open for an hour, and the conversation that it goes on is of no
-// use to it. Only the system prompt stays, which Responses repeats.
+// Answering is a copy of what encoders of answers need of the request, without its
+// memory: a stream may stay open for an hour, and must not keep the conversation
+// that long. Of the messages only the system prompt stays, which Responses repeats.
 func (r *Request) Answering() *Request {
 	out := *r
 	out.Messages = nil

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -78,12 +77,12 @@ func openAIError(e Error) []byte {
 }
 
 func openAIErrorObject(e Error) []byte {
-	out := append([]byte(`{"message":`), quote(e.Message)...)
+	out := append([]byte(`{"message":`), Quote(e.Message)...)
 	kind := openAIType(e.Status)
 	if e.Type != "" && e.Status < http.StatusInternalServerError {
 		kind = e.Type
 	}
-	out = append(append(out, `,"type":`...), quote(kind)...)
+	out = append(append(out, `,"type":`...), Quote(kind)...)
 	out = append(append(out, `,"param":`...), quoteOrNull(e.Param)...)
 	out = append(append(out, `,"code":`...), quoteOrNull(e.Code)...)
 	return append(out, '}')
@@ -93,7 +92,7 @@ func quoteOrNull(s string) []byte {
 	if s == "" {
 		return []byte("null")
 	}
-	return quote(s)
+	return Quote(s)
 }
 
 // ResponsesCode is the code of the error in Responses, which always has one.
@@ -108,8 +107,8 @@ func (e *Error) ResponsesCode() string {
 // it flat, https://platform.openai.com/docs/api-reference/responses-streaming/error,
 // but OpenAI's SDKs throw only where an `error` member stands, so it has both.
 func responsesError(e Error, sequence int64) []byte {
-	out := append([]byte(`{"type":"error","code":`), quote(e.ResponsesCode())...)
-	out = append(append(out, `,"message":`...), quote(e.Message)...)
+	out := append([]byte(`{"type":"error","code":`), Quote(e.ResponsesCode())...)
+	out = append(append(out, `,"message":`...), Quote(e.Message)...)
 	out = append(append(out, `,"param":`...), quoteOrNull(e.Param)...)
 	out = append(out, `,"sequence_number":`...)
 	out = strconv.AppendInt(out, sequence, 10)
@@ -125,27 +124,20 @@ func messagesError(e Error) []byte {
 	if e.Code == CodeContextLength && !strings.Contains(strings.ToLower(message), tooLong) {
 		message = tooLong + ": " + message
 	}
-	out := append([]byte(`{"type":"error","error":{"type":`), quote(messagesType(e.Status))...)
-	out = append(append(out, `,"message":`...), quote(message)...)
+	out := append([]byte(`{"type":"error","error":{"type":`), Quote(messagesType(e.Status))...)
+	out = append(append(out, `,"message":`...), Quote(message)...)
 	out = append(out, '}')
 	if e.RequestID != "" {
-		out = append(append(out, `,"request_id":`...), quote(e.RequestID)...)
+		out = append(append(out, `,"request_id":`...), Quote(e.RequestID)...)
 	}
 	return append(out, '}')
 }
 
 func geminiError(e Error) []byte {
 	out := strconv.AppendInt([]byte(`{"error":{"code":`), int64(e.Status), 10)
-	out = append(append(out, `,"message":`...), quote(e.Message)...)
-	out = append(append(out, `,"status":`...), quote(geminiStatus(e.Status))...)
+	out = append(append(out, `,"message":`...), Quote(e.Message)...)
+	out = append(append(out, `,"status":`...), Quote(geminiStatus(e.Status))...)
 	return append(out, `}}`...)
-}
-
-// quote is s as a JSON string. Marshalling a string cannot fail: what is not
-// UTF-8 becomes U+FFFD.
-func quote(s string) []byte {
-	b, _ := json.Marshal(s)
-	return b
 }
 
 // openAIType follows https://platform.openai.com/docs/guides/error-codes.

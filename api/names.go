@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 )
 
 // nameLimits are what vendors allow in the name of a tool, beside letters, digits
@@ -27,7 +28,7 @@ var nameLimits = map[API]struct {
 // kept, before a mark that makes it unique.
 func (a API) ToolName(name string) string {
 	limit, ok := nameLimits[a]
-	if !ok || len(name) == 0 {
+	if !ok || name == "" || fits(name, limit.length, limit.others) {
 		return name
 	}
 	out := []byte(name)
@@ -36,24 +37,39 @@ func (a API) ToolName(name string) string {
 			out[i] = '_'
 		}
 	}
-	if string(out) == name && len(name) <= limit.length {
-		return name
-	}
 	sum := sha256.Sum256([]byte(name))
 	mark := "_" + hex.EncodeToString(sum[:4])
 	return string(out[:min(len(out), limit.length-len(mark))]) + mark
 }
 
-func nameByte(c byte, others string) bool {
-	if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' {
-		return true
+// maxCallID is OpenAI's limit for the id of a call, the narrowest there is.
+const maxCallID = 64
+
+// CallID is an id of a call in the letters that every vendor takes (Anthropic's
+// ^[a-zA-Z0-9_-]+$) and in OpenAI's length. The same id always gives the same
+// one, so that a call and its result still find each other; one that fits stays
+// as it is.
+func CallID(id string) string {
+	if fits(id, maxCallID, "-") {
+		return id
 	}
-	for i := range len(others) {
-		if c == others[i] {
-			return true
+	sum := sha256.Sum256([]byte(id))
+	return "call_" + hex.EncodeToString(sum[:12])
+}
+
+// fits tells whether a name is not empty, not too long, and holds only letters,
+// digits, underscores and some other characters.
+func fits(name string, length int, others string) bool {
+	for i := range len(name) {
+		if !nameByte(name[i], others) {
+			return false
 		}
 	}
-	return false
+	return name != "" && len(name) <= length
+}
+
+func nameByte(c byte, others string) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || strings.IndexByte(others, c) >= 0
 }
 
 // ToolNames are the names of a request's tools that a target does not take, by

@@ -26,7 +26,7 @@ type exchange struct {
 	// The request:
 	body    io.ReadCloser
 	length  int64
-	sent    chan struct{} // closed when it has been written; nil if that is not besides
+	sent    chan struct{} // closed when it has been written; nil if that is not concurrent
 	sendErr error
 	faulty  bool // sendErr is the body's, not the connection's
 
@@ -67,9 +67,9 @@ func (x *exchange) idle(info *httptrace.GotConnInfo) *conn {
 func (x *exchange) run(b *buffer) (*http.Response, error) {
 	x.watch()
 	x.c.begin()
-	if x.length > besides {
+	if x.length > writtenFirst {
 		x.sent = make(chan struct{})
-		go x.sendBesides(b)
+		go x.sendConcurrently(b)
 	} else {
 		x.send(b)
 		if x.faulty || x.sendErr != nil && x.c.reused && x.c.untouched() {

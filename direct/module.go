@@ -116,16 +116,6 @@ func (t *HTTPTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.HTTPTransport.RoundTrip(req)
 }
 
-// CloseIdleConnections closes the idle connections of both transports.
-func (t *HTTPTransport) CloseIdleConnections() {
-	if t.core != nil {
-		t.core.CloseIdleConnections()
-	}
-	if t.Transport != nil {
-		t.Transport.CloseIdleConnections()
-	}
-}
-
 // Cleanup closes the connections that are idle, and has those in use closed after
 // their exchange.
 func (t *HTTPTransport) Cleanup() error {

@@ -190,7 +190,7 @@ func TestEgressProxy(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(describe))
 	defer proxy.Close()
 	c := load(t, `{"versions": ["1.1"], "network_proxy": {"from": "url", "url": "`+proxy.URL+`"}}`)
-	defer c.CloseIdleConnections()
+	defer func() { require.NoError(t, c.Cleanup()) }()
 	r := newRequest(t, "GET", "http://a.example/x", nil)
 	r.Header.Set("Accept-Encoding", "identity")
 	res, err := c.RoundTrip(r)

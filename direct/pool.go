@@ -7,9 +7,9 @@ import (
 )
 
 // pool keeps idle connections, the latest of an origin on top. One mutex guards
-// it all, and is never held while a connection is closed: what is done under it
-// is to turn some pointers, and that the oldest of all is known spares the limits
-// and the timer any search.
+// it all, and is never held while a connection is closed. Under it some pointers
+// are turned, and every two seconds each connection is looked at, which does not
+// block. That the oldest of all is known spares the limits and the timer any search.
 type pool struct {
 	mu             sync.Mutex
 	dead           bool // closes what comes back

@@ -31,9 +31,9 @@ func (x *exchange) send(b *buffer) {
 	}
 }
 
-// sendBesides writes the request on a goroutine of its own, while the answer is
+// sendConcurrently writes the request on a goroutine of its own, while the answer is
 // awaited already: a server may answer without having read all.
-func (x *exchange) sendBesides(b *buffer) {
+func (x *exchange) sendConcurrently(b *buffer) {
 	x.send(b)
 	x.await()
 	close(x.sent)

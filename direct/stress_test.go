@@ -76,7 +76,7 @@ func TestManyAtOnce(t *testing.T) {
 
 // erratically makes one request. What it returns must not have happened.
 func erratically(t *testing.T, c *Transport, url, id string, random *rand.Rand) error {
-	sizes := []int{0, 10, 1000, 30 << 10, besides, besides + 1, 200 << 10}
+	sizes := []int{0, 10, 1000, 30 << 10, writtenFirst, writtenFirst + 1, 200 << 10}
 	body := strings.Repeat("x", sizes[random.IntN(len(sizes))])
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)

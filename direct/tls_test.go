@@ -50,7 +50,7 @@ func TestTLS(t *testing.T) {
 		defer c.CloseIdleConnections()
 		sure := false // that the last connection has been kept
 		for range 5 {
-			for _, size := range []int{0, 2, 1 << 10, bufferSize, besides, besides + 1, 1 << 20} {
+			for _, size := range []int{0, 2, 1 << 10, bufferSize, writtenFirst, writtenFirst + 1, 1 << 20} {
 				whole := strings.Repeat("x", size)
 				r := newRequest(t, "POST", server.URL, newMemory(whole[:size/3], whole[size/3:]))
 				if r.ContentLength = int64(size); size == 0 {
@@ -59,7 +59,7 @@ func TestTLS(t *testing.T) {
 				res, body, reused := trip(t, c, r)
 				require.Equal(t, whole, body)
 				require.True(t, !sure || reused)
-				sure = size <= besides
+				sure = size <= writtenFirst
 				require.Equal(t, version, res.TLS.Version)
 				require.Equal(t, "HTTP/1.1", res.Header.Get("Proto"))
 			}
@@ -423,7 +423,7 @@ func TestAnAlertBesideTheSending(t *testing.T) {
 		}
 	}()
 	for range 20 {
-		_, err := (&Transport{TLSClientConfig: trust}).RoundTrip(newRequest(t, "POST", "https://"+listener.Addr().String(), strings.NewReader(strings.Repeat("x", besides+1))))
+		_, err := (&Transport{TLSClientConfig: trust}).RoundTrip(newRequest(t, "POST", "https://"+listener.Addr().String(), strings.NewReader(strings.Repeat("x", writtenFirst+1))))
 		require.Error(t, err)
 	}
 }

@@ -27,9 +27,9 @@ import (
 // Transport is an http.RoundTripper for HTTP/1.1, with and without TLS. Its zero
 // value works; its fields must not change once it is used. Semantics are those of
 // http.Transport, with these differences: no compression is asked for that the
-// request does not ask for itself, and a request whose body is not above 64 KiB is
-// written before anything of the answer is read: that of a server which answers
-// without reading is lost where the buffers of both hosts together hold less.
+// request does not ask for itself, and a request whose body is at most 64 KiB is
+// written before anything of the answer is read. Where the buffers of both hosts
+// together hold less than that, the answer of a server which does not read is lost.
 //
 // The caller has to read an answer's body to its end or to close it. Nothing
 // watches the connection meanwhile but the request's context. Idle connections are
@@ -57,7 +57,8 @@ type Transport struct {
 	// larger buffers bypass it. Default: 4 KiB.
 	ReadBufferSize int
 
-	// DisableKeepAlives makes each request use a connection of its own.
+	// DisableKeepAlives makes each request use a connection of its own. Default:
+	// false.
 	DisableKeepAlives bool
 
 	// MaxIdleConns limits the idle connections to all hosts; the one that has been
@@ -109,10 +110,10 @@ const (
 	// defaultHeaderBytes is net/http's, which is that of HTTP/2 also.
 	defaultHeaderBytes = 10 << 20
 	defaultReadBuffer  = 4 << 10
-	// besides is the size of a body beyond which it is written beside the reading.
-	// What is smaller fits into the buffers between two hosts, where nobody has to
-	// read for a write to come to its end.
-	besides = 64 << 10
+	// writtenFirst is the size up to which a body is written before the answer is
+	// read. It fits into the buffers between two hosts, so that the write comes to
+	// its end without anybody's reading.
+	writtenFirst = 64 << 10
 )
 
 // RoundTrip makes a request, as http.RoundTripper has it. The request's body is

@@ -2,8 +2,6 @@ package api
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"strings"
 )
 
@@ -104,59 +102,4 @@ func namesVendor(rest []byte) bool {
 		}
 	}
 	return false
-}
-
-// maxCallID is OpenAI's limit for the id of a call, the narrowest there is.
-const maxCallID = 64
-
-// CallID is an id of a call in the letters that every vendor takes (Anthropic's
-// ^[a-zA-Z0-9_-]+$) and in OpenAI's length. The same id always gives the same
-// one, so that a call and its result still find each other; one that fits stays
-// as it is.
-func CallID(id string) string {
-	fits := len(id) > 0 && len(id) <= maxCallID
-	for i := 0; fits && i < len(id); i++ {
-		c := id[i]
-		fits = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
-	}
-	if fits {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	return "call_" + hex.EncodeToString(sum[:12])
-}
-
-// The budgets in tokens that efforts stand for, as Google gives them for its own
-// translation: https://ai.google.dev/gemini-api/docs/openai#thinking.
-const (
-	budgetLow    = 1024
-	budgetMedium = 8192
-	budgetHigh   = 24576
-)
-
-// EffortBudget is the number of tokens that an effort stands for; 0 for none and
-// for what is unknown.
-func EffortBudget(effort string) int64 {
-	switch effort {
-	case "minimal", "low":
-		return budgetLow
-	case "medium":
-		return budgetMedium
-	case "high", "xhigh", "max":
-		return budgetHigh
-	}
-	return 0
-}
-
-// BudgetEffort is the effort that comes nearest to a number of tokens.
-func BudgetEffort(budget int64) string {
-	switch {
-	case budget <= 0:
-		return ""
-	case budget <= 2*budgetLow:
-		return "low"
-	case budget <= 2*budgetMedium:
-		return "medium"
-	}
-	return "high"
 }
