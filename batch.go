@@ -14,9 +14,9 @@ const maxAhead = 1 << 10
 // keptBuffer is the size in bytes of the buffer that a stream may keep for good.
 const keptBuffer = 64 << 10
 
-// joins tells whether the next event goes on with what is there of the stream,
-// whose size is unsent. Ahead is that of what has come behind it, both in bytes,
-// and zero as long as that is no event.
+// joins tells whether the next event is to be sent together with what waits to be
+// sent, of which there are unsent bytes. Ahead is how many bytes have come behind
+// that; 0 while they are not a whole event.
 func (l *lead) joins(unsent, ahead int) bool {
 	if ahead == 0 {
 		return false

@@ -153,8 +153,8 @@ func (b *buffers) readAll(src io.Reader, announced int64) ([]byte, error) {
 	}
 }
 
-// beyond makes room for what follows in a buffer that is full. Where that is all
-// that was announced nothing is made before there is something.
+// beyond makes room for what follows in a buffer that is full. If it holds all that
+// was announced, room is made only once another byte has come.
 func (b *buffers) beyond(src io.Reader, buf []byte, announced int64) ([]byte, error) {
 	if int64(len(buf)) != announced {
 		return b.grow(buf, announced), nil

@@ -168,9 +168,9 @@ func (c *clocks) next(now time.Duration) (at time.Duration, why *overdue) {
 		}
 		return at, why
 	}
-	// Whoever ends the sending looks at unsure after that, and so sees it if
-	// the sending is seen here. What the sending has changed is looked at only
-	// once it is seen to be over.
+	// The order counts: released clears sending before it looks at unsure. If
+	// sending is still seen here, released will see unsure, and set the timer
+	// right. What released changes is read only once sending is seen to be over.
 	c.unsure.Store(true)
 	sending := c.sending.Load()
 	content := now // the client is what takes so long

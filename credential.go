@@ -15,7 +15,7 @@ import (
 
 // Credential is one of several with which a provider authenticates us.
 type Credential struct {
-	// As the provider's `api_key`.
+	// The credential: a placeholder, as in the provider's `api_key`.
 	APIKey string `json:"api_key"`
 	// The share of requests, relative to the other credentials' weights.
 	// Default: `1`.

@@ -227,12 +227,12 @@ func (g *Gateway) newCredentials(p *Provider) {
 
 // newLanes are the ways to a provider's model, one for each credential.
 func (g *Gateway) newLanes(p *Provider, model string, most int) []*lane {
-	ways := make([]*lane, len(p.credentials))
+	all := make([]*lane, len(p.credentials))
 	for i, c := range p.credentials {
 		state := g.pooled.lane(c.stateKey(p)+"\n"+model, p.standing)
-		ways[i] = &lane{credential: c, state: state, gate: p.newGate(c, model, most)}
+		all[i] = &lane{credential: c, state: state, gate: p.newGate(c, model, most)}
 	}
-	return ways
+	return all
 }
 
 // stateKey identifies a target across configurations. A provider that has moved

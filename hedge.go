@@ -182,8 +182,8 @@ func answerer(winner *attempt) string {
 	}
 }
 
-// outrun records an attempt that another was faster than. It took at least as
-// long as it was given; a longer time is known not to be that of its answer.
+// outrun records an attempt that another was faster than. It would have taken
+// longer than it was given, which is news if that was longer than usual.
 func (x *exchange) outrun(r *runner) {
 	a := r.attempt
 	metrics.attempt(a.target, verdictOutrun)

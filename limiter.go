@@ -33,9 +33,9 @@ type limiter struct {
 // an old configuration may still give back their slots.
 func (*limiter) Destruct() error { return nil }
 
-// turnstile is what requests wait for. Whoever waits for it has it closed, for
-// the present round, for all who came later, unless they may go further: what an
-// alias leaves to others, those may have while it waits.
+// turnstile is what requests wait for. Whoever waits for it closes it, for the
+// present round, to all who came later, unless their bound is higher: what an alias
+// must leave to others, because its own bound is low, those may have meanwhile.
 type turnstile struct {
 	closed uint64 // the round
 	most   int    // the bound of whoever waits

@@ -24,7 +24,7 @@ type memory struct {
 	storage certmagic.Storage
 	logger  *zap.Logger
 	last    []byte // as it was read or written
-	written bool   // by this one: after it was read the one before it may have written
+	written bool   // by this configuration; else the one before it may have written since
 }
 
 const (

@@ -8,6 +8,7 @@
 //	router.go       the name's targets, and by selector.go their order
 //	dispatcher.go   the attempts, one target after the other
 //	attempt.go      what one target is sent, and by when it has to answer
+//	claim.go        the leave to ask it
 //	health.go       what failures are held against, and by breaker.go for how long
 //	limiter.go      room for it, and by wait.go the waiting for some
 //	way.go          the API in which a target is asked, and the request in it

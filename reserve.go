@@ -9,8 +9,8 @@ import (
 // reserve makes the garbage collector run less often. By default it runs whenever
 // as much garbage has come together as is in use, and of a gateway that is some ten
 // megabytes: a few thousand requests a second would have it run most of the time.
-// Memory that is in use, but was never written to, costs none, and lets as much
-// garbage come together first.
+// A block that is never written to takes no memory of the machine, but counts as in
+// use, so that as much more garbage may come together first.
 //
 // It is pooled: there is one in the process, and reloads keep it.
 type reserve struct{ unused []byte }

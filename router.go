@@ -25,7 +25,8 @@ type Router struct {
 
 // route is one alias, ready to be asked.
 type route struct {
-	// What every request asks of the model, which has too much else beside it.
+	// Copies of what every request asks of the model, which is large, and would not
+	// stay in the processor's cache.
 	alias         string
 	apiMatch      bool
 	skipsOverflow bool

@@ -140,8 +140,8 @@ func (x *exchange) queue(w *waiter, until time.Time) (letIn bool) {
 	defer soon.Stop()
 	now := stamp(began)
 	for w.join(now); ; w.refresh(now) {
-		// What is in the way now may give way to an allowance that only time
-		// makes room in, with nobody left to wake those who wait.
+		// A slot that is in the way is given back by somebody, who wakes those who
+		// wait. An allowance fills up by itself, and wakes nobody.
 		wait := lookAgain
 		if _, next := w.opens(now); next > now {
 			wait = min(wait, time.Duration(next-now))

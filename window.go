@@ -6,7 +6,7 @@ import (
 	"github.com/caddy-plexus/plexus/api"
 )
 
-// windowSlots is how long providers count what they allow a minute, in seconds.
+// windowSlots is the length of a window in seconds: providers count by the minute.
 const windowSlots = 60
 
 // window is what a target took in the last minute, in steps of a second.

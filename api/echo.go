@@ -25,8 +25,8 @@ func (e *Echo) Text(data []byte) []byte {
 }
 
 // Run is the events at the start of b, each with the same before and after its data,
-// that are the learned one but for the text. It ends with the one that makes them most
-// bytes or more.
+// that are the learned one but for the text. It ends with the one with which they
+// come to most bytes.
 func (e *Echo) Run(b, before, after []byte, most int) (run Run) {
 	if len(e.head) == 0 {
 		return Run{}
