@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -193,6 +194,11 @@ func (p *Provider) parseHeaderUp(d *caddyfile.Dispenser) error {
 		p.HeaderUp = new(headers.HeaderOps)
 	}
 	args := d.RemainingArgs()
+	for i := range args { // Caddy does this in sites, but not in global options
+		token := caddyfile.Segment{{Text: args[i]}}
+		httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&token)
+		args[i] = token[0].Text
+	}
 	var err error
 	switch len(args) {
 	case 1:

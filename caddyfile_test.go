@@ -93,12 +93,35 @@ func TestModulesAreRegistered(t *testing.T) {
 	require.NotNil(t, caddyconfig.GetAdapter("plexus"))
 }
 
+// Caddy expands its shorthands in sites alone: in the global option a provider was
+// sent them as they stand.
+func TestShorthandsInTheGlobalOption(t *testing.T) {
+	adapted, _, err := adaptCaddyfile("{\n\tplexus {\n\t\tprovider ollama {\n\t\t\theader_up X-Team {header.X-Team}\n\t\t\theader_up X-Host {host}\n\t\t}\n\t}\n}\n")
+	require.NoError(t, err)
+	require.Contains(t, adapted, `"{http.request.header.X-Team}"`)
+	require.Contains(t, adapted, `"{http.request.host}"`)
+}
+
+// The options of a site that has no providers were those of a gateway without any
+// model, beside the one that was meant.
+func TestASiteWithoutProviders(t *testing.T) {
+	adapted, _, err := adaptCaddyfile("{\n\tadmin off\n\tplexus {\n\t\tprovider ollama\n\t}\n}\n:9911 {\n\tplexus {\n\t\topen\n\t}\n}\n")
+	require.NoError(t, err)
+	config := new(caddy.Config)
+	require.NoError(t, json.Unmarshal([]byte(adapted), config))
+	require.ErrorContains(t, caddy.Validate(config), "a gateway of its own, which has no providers")
+}
+
 // A provider's models may be written as names or as objects.
 func TestProviderModelsInJSON(t *testing.T) {
 	var p Provider
 	require.NoError(t, caddy.StrictUnmarshalJSON([]byte(`{"name":"p","models":["a",{"name":"b","price":{"input":1,"output":2}}]}`), &p))
 	require.Equal(t, []ProviderModel{{Name: "a"}, {Name: "b", Price: &Price{Input: 1, Output: 2}}}, p.Models)
 	require.Error(t, caddy.StrictUnmarshalJSON([]byte(`{"name":"p","models":[{"nam":"b"}]}`), &p))
+	for _, price := range []string{`{}`, `{"input":1}`, `{"cache_read":1}`} {
+		require.ErrorContains(t, caddy.StrictUnmarshalJSON([]byte(`{"models":[{"name":"b","price":`+price+`}]}`), &p), "expected input and output")
+	}
+	require.Error(t, caddy.StrictUnmarshalJSON([]byte(`{"models":[{"name":"b","price":{"input":1,"output":2,"inputs":3}}]}`), &p))
 }
 
 func FuzzCaddyfile(f *testing.F) {

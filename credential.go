@@ -49,17 +49,20 @@ func (p *Provider) provisionCredentials(repl *caddy.Replacer, logger *zap.Logger
 	if len(p.credentials) > maxCredentials {
 		return fmt.Errorf("credentials: expected at most %d, got %d", maxCredentials, len(p.credentials))
 	}
+	if slices.Contains(p.credentials, nil) {
+		return fmt.Errorf("credentials: an entry is null")
+	}
 	if p.Disabled { // whose credentials may be gone already
 		return nil
 	}
 	seen := map[string]bool{}
 	for i, c := range p.credentials {
-		if c == nil {
-			return fmt.Errorf("credentials: an entry is null")
-		}
 		c.number = i + 1
 		if err := c.provision(repl); err != nil {
 			return fmt.Errorf("%s: %w", p.credentialField(i), err)
+		}
+		if c.secret == "" && len(p.credentials) > 1 {
+			return fmt.Errorf("%s: it is empty", p.credentialField(i))
 		}
 		if seen[c.secret] {
 			return fmt.Errorf("%s: it is one of the others; give that a weight", p.credentialField(i))
@@ -97,9 +100,6 @@ func (c *Credential) provision(repl *caddy.Replacer) (err error) {
 	}
 	if c.RPM < 0 || c.TPM < 0 {
 		return fmt.Errorf("rpm, tpm: expected a number of at least 1")
-	}
-	if c.number > 1 && c.secret == "" {
-		return fmt.Errorf("it is empty")
 	}
 	c.bearer, c.bare = []string{bearerPrefix + c.secret}, []string{c.secret}
 	sum := sha256.Sum256([]byte(c.secret))

@@ -99,6 +99,9 @@ func (g *Gateway) Provision(ctx caddy.Context) error {
 	if g.MaxBody == 0 {
 		g.MaxBody = defaultMaxBody
 	}
+	if g.MaxBody < 0 {
+		return fmt.Errorf("max_body: expected a number of bytes, at least 1, got %d", g.MaxBody)
+	}
 	if err := g.checkEntries(); err != nil {
 		return err
 	}

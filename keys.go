@@ -107,8 +107,10 @@ func hashSecret(secret string) (sum [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(raw), nil
 }
 
-// secretPlaceholder finds those that can hold a secret, such as {env.NAME}.
-var secretPlaceholder = regexp.MustCompile(`\{[a-z_]+\.[^{}]+\}`)
+// secretPlaceholder finds what may be meant as a placeholder, such as {env.NAME}.
+// One that is misspelt is refused when the configuration loads: as the secret
+// itself it could be guessed.
+var secretPlaceholder = regexp.MustCompile(`^\$?\{[^{}]+\}$|\{[a-z_]+\.[^{}]+\}`)
 
 // hideSecret is a secret as a configuration may show it: a placeholder or a
 // hash as it is, anything else as its hash.

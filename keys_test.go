@@ -191,6 +191,15 @@ func TestHideSecret(t *testing.T) {
 	require.Equal(t, "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", hideSecret("test"))
 }
 
+// A misspelt placeholder was hashed, and so was itself the key, which anyone could
+// guess.
+func TestAMisspeltPlaceholderIsNoKey(t *testing.T) {
+	for _, secret := range []string{"{PLEXUS_KEY}", "{env:PLEXUS_KEY}", "${PLEXUS_KEY}", "{ENV.PLEXUS_KEY}"} {
+		_, err := loadGateway(t, "provider ollama\nkey app "+secret)
+		require.ErrorContains(t, err, "unrecognized placeholder", secret)
+	}
+}
+
 // A form on an endpoint that takes none is read as JSON: a provider that ignores
 // the Content-Type must not find another model in it than we do.
 func TestFormsDoNotHideAnotherModel(t *testing.T) {

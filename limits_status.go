@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -48,17 +49,38 @@ type learnedStatus struct {
 // limitStatus tells of all providers of all gateways.
 func (a *App) limitStatus() []limitStatus {
 	list := []limitStatus{}
-	seen := map[*limiter]bool{}
+	seen := map[*limiter]int{}
 	for _, g := range a.gateways {
 		targets := g.targets()
 		for _, p := range g.Providers {
-			if !p.Disabled && !seen[p.limiter] {
-				seen[p.limiter] = true
-				list = append(list, p.limitStatus(targets, g.now()))
+			if p.Disabled {
+				continue
 			}
+			status := p.limitStatus(targets, g.now())
+			if i, known := seen[p.limiter]; known {
+				list[i].add(&status)
+				continue
+			}
+			seen[p.limiter] = len(list)
+			list = append(list, status)
 		}
 	}
 	return list
+}
+
+// add adds what another gateway has of the same provider.
+func (s *limitStatus) add(other *limitStatus) {
+	s.InFlight, s.MaxConcurrency = cmp.Or(s.InFlight, other.InFlight), cmp.Or(s.MaxConcurrency, other.MaxConcurrency)
+	for _, m := range other.Models {
+		if !slices.ContainsFunc(s.Models, func(o modelLimitStatus) bool { return o.Model == m.Model }) {
+			s.Models = append(s.Models, m)
+		}
+	}
+	for _, c := range other.Credentials {
+		if !slices.ContainsFunc(s.Credentials, func(o credentialLimitStatus) bool { return o.Number == c.Number }) {
+			s.Credentials = append(s.Credentials, c)
+		}
+	}
 }
 
 func (p *Provider) limitStatus(targets []*Target, now time.Time) limitStatus {

@@ -127,3 +127,19 @@ func queuedTimes(t *testing.T, alias string) uint64 {
 	}
 	return 0
 }
+
+// Of a provider that is the global gateway's and a site's, only what the first of
+// them has was told.
+func TestLimitsOfGatewaysThatShareAProvider(t *testing.T) {
+	app := new(App)
+	for _, block := range []string{
+		"provider ollama\nmodel m {\n target ollama a\n}",
+		"provider ollama {\n rpm 9\n max_concurrency 7\n models z\n}",
+	} {
+		app.gateways = append(app.gateways, newGateway(t, block))
+	}
+	raw, err := json.Marshal(app.limitStatus())
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"provider":"ollama","in_flight":0,"max_concurrency":7,"waiting":0,"models":[{"model":"a"},{"model":"z","in_flight":0}],
+		"credentials":[{"number":1,"rpm":9,"requests_left":9}]}]`, string(raw))
+}

@@ -95,6 +95,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // provisionOwn sets up the gateway of this site, which leaves to the app what is
 // done beside the requests.
 func (h *Handler) provisionOwn(ctx caddy.Context) error {
+	if len(h.Gateway.Providers) == 0 {
+		return errors.New("the options of this site make a gateway of its own, which has no providers: add some, or move the options to the global option plexus")
+	}
 	app, err := ctx.AppIfConfigured("plexus")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		if app, err = ctx.App("plexus"); err == nil {

@@ -156,3 +156,13 @@ func (p *Provider) speaks() []string {
 	}
 	return slices.Clip(names)
 }
+
+// has tells whether the URLs are where the service has these APIs anyway.
+func (s preset) has(urls map[string]string) bool {
+	for name, url := range urls {
+		if !slices.ContainsFunc(s.bases, func(b presetBase) bool { return b.url == url && slices.Contains(b.apis, api.API(name)) }) {
+			return false
+		}
+	}
+	return true
+}

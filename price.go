@@ -1,8 +1,11 @@
 package plexus
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/caddy-plexus/plexus/prices"
 )
@@ -23,6 +26,22 @@ type Price struct {
 	// keeps them for an hour. Default: as `input`, unless `cache_write` is
 	// given: then it is unknown.
 	CacheWriteHour *float64 `json:"cache_write_1h,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What is left out is not free.
+func (p *Price) UnmarshalJSON(data []byte) error {
+	type plain Price
+	price := plain{Input: math.NaN(), Output: math.NaN()}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&price); err != nil {
+		return err
+	}
+	if math.IsNaN(price.Input) || math.IsNaN(price.Output) {
+		return errors.New("price: expected input and output, in USD per million tokens; 0 is free")
+	}
+	*p = Price(price)
+	return nil
 }
 
 // parts are the prices by the names of their classes. Those that are not given

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -165,6 +166,9 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 	if p.Stream != "" && p.Stream != streamAlways && p.Stream != streamNever {
 		return fmt.Errorf("stream: expected %s or %s, got %q", streamAlways, streamNever, p.Stream)
 	}
+	if strings.EqualFold(p.Auth, bearer) && p.Auth != bearer || p.Auth != "" && !httpguts.ValidHeaderFieldName(p.Auth) {
+		return fmt.Errorf("auth: expected %s, or the name of a header such as %s, got %q", bearer, xAPIKey, p.Auth)
+	}
 	if err := p.readExtraBody(); err != nil {
 		return err
 	}
@@ -257,6 +261,9 @@ func (p *Provider) locate(logger *zap.Logger) error {
 
 func (p *Provider) newEndpoint(repl *caddy.Replacer, base presetBase) (*endpoint, error) {
 	text, err := repl.ReplaceOrErr(base.url, true, true)
+	if err != nil && p.Disabled { // whose variables may be gone already
+		return &endpoint{base: new(url.URL)}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("base_url: %w", err)
 	}

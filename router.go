@@ -128,6 +128,9 @@ func (r *Router) addModel(ctx caddy.Context, g *Gateway, m *Model) error {
 	}
 	rt := &route{alias: m.Alias, apiMatch: m.APIMatch, skipsOverflow: m.ContextOverflow == overflowSkip, model: m, failover: m.Failover.over(g.Failover), room: &waitingRoom{Queue: m.Queue.over(g.Queue)}}
 	for _, name := range m.names() {
+		if name == "" {
+			return errors.New("an additional alias is empty")
+		}
 		if other := r.names[name]; other != nil {
 			return duplicateAlias(name, other.model, m)
 		}

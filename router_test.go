@@ -295,6 +295,15 @@ func TestLoadRefuses(t *testing.T) {
 	f("provider openai {\n api_key {env.PLEXUS_TEST_UNSET}\n}", `provider "openai": api_key: evaluated placeholder {env.PLEXUS_TEST_UNSET} is empty`)
 	f("provider openai {\n models a a\n}", `duplicate model "a"`)
 	f("provider openai {\n api_key \"sk-a\nb\"\n}", "it holds a line break")
+	for _, auth := range []string{"Bearer", "X Key", "x-api-key:", "ключ"} {
+		f("provider openai {\n auth \""+auth+"\"\n}", `provider "openai": auth: expected bearer, or the name of a header such as x-api-key, got "`+auth+`"`)
+	}
+}
+
+// A provider that is switched off may have lost its variables.
+func TestADisabledProviderNeedsNoVariables(t *testing.T) {
+	_, err := loadGateway(t, "provider lab {\n disabled\n base_url {env.PLEXUS_TEST_UNSET}\n api_key {env.PLEXUS_TEST_UNSET}\n}")
+	require.NoError(t, err)
 }
 
 // noTransport is a module where a transport should be.
@@ -330,6 +339,10 @@ func TestLoadRefusesWhatOnlyJSONCanSay(t *testing.T) {
 	}, `duplicate alias "m": model "m" and model "n" both claim it`)
 	f(func(g *Gateway) { g.Models[0].AdditionalAliases = []string{"a", "a"} }, `duplicate alias "a": model "m" and model "m" both claim it`)
 	f(func(g *Gateway) { g.Models[0].Alias = "" }, "it has no alias")
+	f(func(g *Gateway) { g.Models[0].AdditionalAliases = []string{""} }, `model "m": an additional alias is empty`)
+	f(func(g *Gateway) { g.MaxBody = -1 }, "max_body: expected a number of bytes, at least 1, got -1")
+	f(func(g *Gateway) { g.Providers[0].Credentials = []*Credential{{}, {APIKey: "b"}} }, `provider "openai": api_key number 1: it is empty`)
+	f(func(g *Gateway) { g.Providers[0].Disabled, g.Providers[0].Credentials = true, []*Credential{nil} }, `provider "openai": credentials: an entry is null`)
 	f(func(g *Gateway) { g.Models[0].Targets[0].Model = "" }, "names no model")
 	f(func(g *Gateway) { g.Providers[0].Name = "" }, "it has no name")
 	f(func(g *Gateway) { g.Providers = append(g.Providers, &Provider{Name: "openai"}) }, `duplicate provider "openai"`)

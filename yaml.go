@@ -22,6 +22,8 @@ type yamlReader struct {
 	host     string
 	port     int
 	prices   map[string]*Price
+	priced   map[string]int // the lines of the above
+	others   int            // the providers of the Caddyfile
 	warnings []yamlWarning
 	// listens is the line of what says where the config adapter listens.
 	listens int
@@ -37,7 +39,7 @@ type yamlFields map[string]func(*yaml.Node) error
 
 // readYAML adds what a YAML file says to a gateway.
 func readYAML(file string, body io.Reader, g *Gateway) (*yamlReader, error) {
-	y := &yamlReader{file: file, gateway: g, prices: map[string]*Price{}}
+	y := &yamlReader{file: file, gateway: g, prices: map[string]*Price{}, priced: map[string]int{}, others: len(g.Providers)}
 	var doc, more yaml.Node
 	decoder := yaml.NewDecoder(body)
 	err := decoder.Decode(&doc)
@@ -194,6 +196,9 @@ func (y *yamlReader) decode(what string, to any) func(*yaml.Node) error {
 // count reads a number of at least 1.
 func (y *yamlReader) count(what string, to *int) func(*yaml.Node) error {
 	return func(n *yaml.Node) error {
+		if n.Tag == "!!float" { // yaml.v3 would cut it
+			return y.fail(n, "%s: expected a whole number, got %s", what, n.Value)
+		}
 		if err := y.decode(what, to)(n); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ func (y *yamlReader) failover(what string, to **Failover) func(*yaml.Node) error
 	return func(n *yaml.Node) error {
 		f := new(Failover)
 		fields := yamlFields{
-			"attempts":        y.decode("attempts", &f.Attempts),
+			"attempts":        y.count("attempts", &f.Attempts),
 			"connect":         y.switched("connect", &f.Connect),
 			"first_content":   y.duration("first_content", &f.FirstContent),
 			"answer":          y.duration("answer", &f.Answer),
@@ -32,6 +32,7 @@ func (y *yamlReader) failover(what string, to **Failover) func(*yaml.Node) error
 			return y.fail(n, "%s: %v", what, err)
 		}
 		if f.says() {
+			f.fill(*to) // what a Caddyfile has said before it
 			*to = f
 		}
 		return nil

@@ -1,6 +1,7 @@
 package plexus
 
 import (
+	"fmt"
 	"math"
 
 	"gopkg.in/yaml.v3"
@@ -66,7 +67,9 @@ func (y *yamlReader) pricing(n *yaml.Node) error {
 			if err := y.mapping(n, "a price", fields); err != nil {
 				return err
 			}
-			y.prices[name] = y.given(n, price)
+			if y.prices[name] = y.given(n, price); y.prices[name] != nil {
+				y.priced[name] = n.Line
+			}
 			return nil
 		}),
 	}
@@ -75,11 +78,16 @@ func (y *yamlReader) pricing(n *yaml.Node) error {
 }
 
 func (y *yamlReader) putPrices() {
-	for _, p := range y.gateway.Providers {
+	for _, p := range y.gateway.Providers[y.others:] {
 		for i := range p.Models {
-			if price := y.prices[p.Models[i].Name]; price != nil {
+			name := p.Models[i].Name
+			if price := y.prices[name]; price != nil {
 				p.Models[i].Price = price
 			}
+			delete(y.priced, name)
 		}
+	}
+	for _, name := range sortedKeys(y.priced) {
+		y.warnings = append(y.warnings, yamlWarning{y.priced[name], fmt.Sprintf("the price of %q has no effect: no provider lists this model", name)})
 	}
 }

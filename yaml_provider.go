@@ -34,6 +34,7 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 	fields := yamlFields{
 		"name":              y.decode("name", &p.Name),
 		"enabled":           y.decode("enabled", &enabled),
+		"disabled":          y.decode("disabled", &p.Disabled),
 		"apiTypes":          y.apiTypes("apiTypes", &p.apis),
 		"type":              y.apiTypes("type", &p.apis),
 		"baseUrls":          y.baseURLs(p),
@@ -65,7 +66,7 @@ func (y *yamlReader) provider(n *yaml.Node, name string) error {
 	if err := p.Failover.validateOf(p.Provider); err != nil {
 		return y.fail(n, "the provider %q: %v", p.Name, err)
 	}
-	p.Disabled = !enabled
+	p.Disabled = p.Disabled || !enabled
 	if p.off {
 		p.Cooldown = &Cooldown{Off: true}
 	}
@@ -282,6 +283,7 @@ func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
 		}
 		p.urls[name] = placeholders(p.urls[name])
 		if strings.Contains(p.urls[name], "{") {
+			p.urls[name] = endpointPaths.ReplaceAllString(p.urls[name], "")
 			continue // what the placeholder stands for is checked when it is known
 		}
 		u, err := url.Parse(p.urls[name])
@@ -299,7 +301,7 @@ func (y *yamlReader) locate(n *yaml.Node, p *yamlProvider) error {
 			return y.fail(n, "the provider %q: there is no base URL for its API %q", p.Name, name)
 		}
 	}
-	if known, ok := presets[p.Name]; ok && len(p.urls) == 1 && p.urls[string(known.bases[0].apis[0])] == known.bases[0].url {
+	if known, ok := presets[p.Name]; ok && known.has(p.urls) && p.urls[string(known.bases[0].apis[0])] != "" {
 		return nil
 	}
 	p.Preset = noPreset

@@ -362,6 +362,38 @@ func TestConfigMergesWithTheCaddyfile(t *testing.T) {
 	f("config conf/plexus.yaml\nconfig conf/plexus.yaml", `duplicate provider "openai"`)
 }
 
+// What a file said of failover took the place of what stood before it, and its prices
+// that of a Caddyfile's.
+func TestConfigAddsInEitherOrder(t *testing.T) {
+	const file = "failover: {first_content: 20s}\npricing: {models: {m: {inputPer1M: 1, outputPer1M: 2}}}\n"
+	const config, rest = "config conf/plexus.yaml\n", "failover {\nattempts 2\n}\nprovider ollama {\nmodels {\nm price 5 6\n}\n}\n"
+	for _, block := range []string{config + rest, rest + config} {
+		adapted, err := adaptWithConfig(t, "{\nplexus {\n"+block+"}\n}\n", file)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"failover":{"attempts":2,"first_content":20000000000},"providers":[{"name":"ollama","models":[{"name":"m","price":{"input":5,"output":6}}]}]}`, plexusApp(t, adapted))
+	}
+}
+
+func TestThePriceOfNobodysModelIsWarnedOf(t *testing.T) {
+	_, warnings, err := adaptYAML("providers: {ollama: {models: [m]}}\npricing:\n  models:\n    mm: {inputPer1M: 1, outputPer1M: 2}\n    m: {inputPer1M: 1, outputPer1M: 2}\n")
+	require.NoError(t, err)
+	require.Len(t, warnings, 1)
+	require.Equal(t, 4, warnings[0].Line)
+	require.Contains(t, warnings[0].Message, `the price of "mm" has no effect: no provider lists this model`)
+}
+
+func TestDisabledInYAML(t *testing.T) {
+	f := func(says, want string) {
+		t.Helper()
+		got, _, err := adaptYAML("providers: {ollama: {" + says + "}}")
+		require.NoError(t, err)
+		require.JSONEq(t, `{"providers":[{"name":"ollama"`+want+`}]}`, plexusApp(t, got))
+	}
+	f("disabled: true", `,"disabled":true`)
+	f("enabled: false", `,"disabled":true`)
+	f("disabled: false, enabled: true", "")
+}
+
 func TestNoSecretIsShown(t *testing.T) {
 	f := func(secret, want string) {
 		t.Helper()
@@ -413,6 +445,7 @@ func TestProvidersAreLocated(t *testing.T) {
 	f("openai", "baseUrls: {chat: https://api.openai.com/v1/chat/completions}", "")
 	f("anthropic", "api_base_url: https://api.anthropic.com/v1", "")
 	f("anthropic", "baseUrls: {messages: https://api.anthropic.com/v1/messages}", "")
+	f("openai", "baseUrls: {chat: https://api.openai.com/v1/chat/completions, responses: https://api.openai.com/v1/responses}", "")
 	f("gemini", "api_base_url: https://generativelanguage.googleapis.com", "")
 	f("gemini", "baseUrls: {gemini: https://generativelanguage.googleapis.com/v1beta/models}", "")
 	// Elsewhere the name is chance.
@@ -428,6 +461,8 @@ func TestProvidersAreLocated(t *testing.T) {
 	}
 	f("lab", "baseUrls: {images: https://lab.example.com/v1/images/generations, audio: https://lab.example.com/v1/audio/speech}",
 		`,"preset":"none","base_urls":{"images":"https://lab.example.com/v1","audio":"https://lab.example.com/v1"}`)
+	f("lab", "baseUrls: {chat: '${HOST}/v1/chat/completions', gemini: 'https://{env:HOST}/v1beta/models'}",
+		`,"preset":"none","base_url":"{env.HOST}/v1","base_urls":{"gemini":"https://{env.HOST}/v1beta"}`)
 	f("lab", "baseUrls: {chat: https://lab.example.com/messages-app/v1}", `,"preset":"none","base_url":"https://lab.example.com/messages-app/v1"`)
 }
 
@@ -479,6 +514,9 @@ func TestYAMLOfLimits(t *testing.T) {
 	f("queue: {deadline: soon}", `plexus.yaml:1: deadline: expected a duration such as 20s, got "soon"`)
 	f("queue: {length: 1}", `plexus.yaml:1: unknown key "length" of queue`)
 	f("providers:\n  openai: {rpm: -1}", "plexus.yaml:2: rpm: expected a number of at least 1, got -1")
+	f("providers:\n  openai: {rpm: 1.5}", "plexus.yaml:2: rpm: expected a whole number, got 1.5")
+	f("failover: {attempts: 0}", "plexus.yaml:1: attempts: expected a number of at least 1, got 0")
+	f("failover: {attempts: 2.5}", "plexus.yaml:1: attempts: expected a whole number, got 2.5")
 	f("providers:\n  openai: {tpm: many}", "plexus.yaml:2: tpm: expected a number")
 }
 
