@@ -34,6 +34,7 @@ type answer struct {
 	opened   bool          // a keep-alive has sent the client a header
 	lost     bool          // the client did not take all of it
 	inArray  bool          // the client has got elements of an array
+	harmless bool          // what it failed by may be the request's doing
 }
 
 // pass passes the answer on: by relay where client and target speak the same
@@ -334,6 +335,9 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 			m.rate(rate)
 		}
 	case verdictInvalid, verdictTimeout:
+		if a.harmless {
+			return
+		}
 		x.gateway.blame(a.attempt, &failure{reason: a.fault(), verdict: verdict, timeout: verdict == verdictTimeout, late: true})
 	}
 }

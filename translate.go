@@ -78,6 +78,9 @@ func (t *translation) relayAnswer() *failure {
 		return t.fail(f)
 	}
 	t.adopt(resp)
+	if malformed(resp) {
+		return t.fail(malformedCall)
+	}
 	if t.x.req.stream {
 		return t.unfold(resp)
 	}
@@ -126,7 +129,19 @@ func (t *translation) collect() *failure {
 		return t.fail(failure{reason: "a stream that broke off", verdict: verdictInvalid})
 	}
 	t.adopt(resp)
+	if malformed(resp) {
+		return t.fail(malformedCall)
+	}
 	return t.deliver(resp)
+}
+
+// malformedCall is the failure of an answer whose call of a tool the provider itself
+// could not read, as Gemini's MALFORMED_FUNCTION_CALL: chat and messages have no word
+// for it but that all went well. It comes of some tools more often than of others.
+var malformedCall = failure{reason: "a call of a tool that could not be read", verdict: verdictInvalid, blameless: true}
+
+func malformed(resp *api.Response) bool {
+	return slices.ContainsFunc(resp.Choices, func(c api.Choice) bool { return c.Finish == api.FinishMalformed })
 }
 
 // adopt makes an answer the client's, with its names of tools.
@@ -184,6 +199,10 @@ func (t *translation) begin() {
 
 // take notes what an event tells of the answer, and writes it for the client.
 func (t *translation) take(ev *api.Event) {
+	if ev.Kind == api.Finished && ev.Finish == api.FinishMalformed {
+		t.harmless = true
+		ev = &api.Event{Kind: api.ErrorEvent, Err: &api.Error{Status: http.StatusBadGateway, Message: "the model made " + malformedCall.reason + "; try again"}}
+	}
 	switch ev.Kind {
 	case api.Start:
 		if ev.Usage.Known {
@@ -260,10 +279,12 @@ func (t *translation) relayEvents() *failure {
 		if err := decoder.Decode(ev.Name, ev.Data, t.emit); err != nil {
 			return t.failed(failure{status: t.res.StatusCode, reason: "a broken stream", verdict: verdictInvalid}, err)
 		}
-		if t.errored {
+		switch {
+		case t.harmless:
+			return t.fail(malformedCall)
+		case t.errored:
 			return t.fail(errorInside(ev.Data))
-		}
-		if !t.ready && len(t.buf) > limit {
+		case !t.ready && len(t.buf) > limit:
 			return t.fail(failure{reason: "a stream without content", verdict: verdictInvalid})
 		}
 	}

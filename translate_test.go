@@ -638,3 +638,36 @@ func TestForeignSignaturesAreNotRelayedToChat(t *testing.T) {
 	post(t, url+"/v1/chat/completions", fmt.Sprintf(ask, "fast", own))
 	require.Contains(t, p.last(t).body, own, "what is the provider's own passes byte by byte")
 }
+
+// A call that Gemini could not read is no answer: clients took it for the end of their
+// turn. The next target is asked, and of a stream that has begun it is the error.
+func TestACallThatCouldNotBeRead(t *testing.T) {
+	const (
+		text      = `{"candidates":[{"content":{"role":"model","parts":[{"text":"Let me see."}]},"index":0}]}`
+		malformed = `{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL","finishMessage":"Malformed function call: print(f())","index":0}],"usageMetadata":{"promptTokenCount":5,"totalTokenCount":5}}`
+	)
+	bad := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/talks:") {
+			streams("data: "+text+"\n\ndata: "+malformed+"\n\n")(w, r)
+		} else if strings.Contains(r.URL.Path, ":stream") {
+			streams("data: "+malformed+"\n\n")(w, r)
+		} else {
+			says(200, malformed)(w, r)
+		}
+	})
+	g := newGateway(t, oneAPI(api.Gemini, bad.URL)+oneAPI(api.Chat, serveMock(t, `{"text":"Hello."}`))+"model m {\n selector in_order\n target gemini g\n target chat c\n}\nmodel talks {\n target gemini talks\n}\n")
+	url := serveGateway(t, g).URL
+	for _, stream := range []string{"", `,"stream":true`} {
+		got := post(t, url+"/v1/messages", `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]`+stream+`}`)
+		require.Contains(t, got.body, "Hello.")
+		require.Equal(t, "2", got.header.Get("X-Plexus-Attempts"), "the tools of one client close the target to nobody else")
+		got = post(t, url+"/v1/chat/completions", `{"model":"gemini/g","messages":[{"role":"user","content":"hi"}]`+stream+`}`)
+		require.Equal(t, 502, got.status)
+		require.Contains(t, got.body, "a call of a tool that could not be read")
+	}
+	got := post(t, url+"/v1/chat/completions", `{"model":"talks","messages":[{"role":"user","content":"hi"}],"stream":true}`)
+	require.Contains(t, got.body, "Let me see.")
+	require.Contains(t, got.body, `{"error":{"message":"the model made a call of a tool that could not be read; try again"`)
+	require.NotContains(t, got.body, `"finish_reason":"`)
+	require.Zero(t, g.router.names["talks"].targets[0].state.pauses())
+}

@@ -28,10 +28,17 @@ var nameLimits = map[API]struct {
 // kept, before a mark that makes it unique.
 func (a API) ToolName(name string) string {
 	limit, ok := nameLimits[a]
-	if !ok || name == "" || fits(name, limit.length, limit.others) {
+	if !ok || name == "" {
+		return name
+	}
+	begins := a != Gemini || beginsName(name[0])
+	if begins && fits(name, limit.length, limit.others) {
 		return name
 	}
 	out := []byte(name)
+	if !begins {
+		out = append([]byte{'_'}, out...)
+	}
 	for i, c := range out {
 		if !nameByte(c, limit.others) {
 			out[i] = '_'
@@ -67,6 +74,9 @@ func fits(name string, length int, others string) bool {
 	}
 	return name != "" && len(name) <= length
 }
+
+// beginsName tells whether a name may begin so in Gemini: with a letter or _.
+func beginsName(c byte) bool { return nameByte(c, "") && (c < '0' || c > '9') }
 
 func nameByte(c byte, others string) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || strings.IndexByte(others, c) >= 0

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 )
 
@@ -107,6 +108,28 @@ func (r *Request) Repeats(name string) bool {
 		return r.Source == Gemini && r.Format != nil
 	}
 	return false
+}
+
+// Missed is why no other vendor's API can do without a member of Gemini's in
+// Extra; empty where it can.
+func (r *Request) Missed(name string) string {
+	raw := r.Extra[name]
+	if r.Source != Gemini || Empty(raw) {
+		return ""
+	}
+	switch name {
+	case "cachedContent":
+		return "refers to what Google keeps, which the target cannot read: send the contents themselves"
+	case "generationConfig.responseMimeType":
+		if s := string(raw); s != `"text/plain"` {
+			return "is " + s + ", which the target's API cannot say"
+		}
+	case "generationConfig.responseModalities":
+		if !bytes.Contains(bytes.ToUpper(raw), []byte(`"TEXT"`)) {
+			return "asks for an answer in other than text, which the target's API cannot give"
+		}
+	}
+	return ""
 }
 
 // ShowsReasoning tells whether the client wants to see the reasoning. Chat has no

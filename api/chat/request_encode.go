@@ -121,8 +121,8 @@ func (e *requestEncoder) limits() {
 	}
 	stop := r.Stop
 	if len(stop) > maxStop && !e.native {
-		e.drop("stop", true)
-		stop = stop[:maxStop]
+		e.refuse(e.word("stop", "stop_sequences", "generationConfig.stopSequences"),
+			"has more than the 4 texts that a chat target takes")
 	}
 	switch {
 	case len(stop) == 0:
@@ -187,6 +187,9 @@ func (e *requestEncoder) setting(name string, value json.Number, taken bool) {
 func (e *requestEncoder) shape() {
 	r := e.req
 	if f := r.Format; f != nil {
+		if !e.kin && e.model.openAI() && !openai.IsObject(f.Schema) {
+			e.refuse(e.word("response_format", "output_config.format", "generationConfig.responseSchema"), "is no object, which the target's model demands")
+		}
 		e.begin("response_format", '{')
 		if f.Schema == nil && f.Name == "" || !e.model.schemas() {
 			e.text("type", "json_object")

@@ -317,10 +317,10 @@ func TestRequestsFromOtherFormats(t *testing.T) {
 	// Parameters.
 	req := ask(api.Messages, user)
 	req.Messages = append([]api.Message{{Role: api.RoleSystem, Parts: []api.Part{{Kind: api.Text, Text: "s", Cache: json.RawMessage(`{}`)}}}}, req.Messages...)
-	req.MaxTokens, req.TopK, req.Temperature, req.Stop = 5, "3", "0.5", []string{"a", "b", "c", "d", "e"}
+	req.MaxTokens, req.TopK, req.Temperature, req.Stop = 5, "3", "0.5", []string{"a", "b", "c", "d"}
 	req.Stream, req.User, req.ServiceTier, req.Extra = true, "u", "standard_only", map[string]json.RawMessage{"context_management": json.RawMessage(`{}`)}
 	f(req, `{"model":"m","messages":[{"role":"system","content":"s"},`+hi+`],"max_tokens":5,"stop":["a","b","c","d"],"temperature":0.5,"user":"u","stream":true,"stream_options":{"include_usage":true}}`,
-		"cache_control", "context_management", "service_tier", "stop", "top_k")
+		"cache_control", "context_management", "service_tier", "top_k")
 	req = ask(api.Messages, user)
 	req.MaxTokens, req.Reasoning = 5, &api.Reasoning{Budget: 10000, Visible: true}
 	f(req, `{"model":"m","messages":[`+hi+`],"max_tokens":5,"reasoning_effort":"medium"}`)

@@ -66,6 +66,9 @@ func (e *requestEncoder) extra() {
 		case e.native, e.kin && slices.Contains(shared, name):
 			e.raw(name, e.req.Extra[name])
 		default:
+			if why := e.req.Missed(name); why != "" {
+				e.refuse(name, why)
+			}
 			e.drop(name, !e.req.Repeats(name))
 		}
 	}

@@ -155,7 +155,28 @@ func (e *encoder) turns(messages []api.Message) []turn {
 			last.parts = append(last.parts, part)
 		}
 	}
+	if !e.native {
+		answerAll(out)
+	}
 	return out
+}
+
+// answerAll gives an empty result to each call that has none where the conversation
+// goes on: Google demands as many results as there were calls.
+func answerAll(turns []turn) {
+	for i := range turns {
+		if i+1 == len(turns) || !turns[i].model {
+			continue
+		}
+		next := &turns[i+1]
+		for _, call := range turns[i].parts {
+			if call.Kind == api.ToolCall && !slices.ContainsFunc(next.parts, func(p *api.Part) bool {
+				return p.Kind == api.ToolResult && p.Result.ID == call.Call.ID
+			}) {
+				next.parts = slices.Insert(next.parts, 0, &api.Part{Kind: api.ToolResult, Result: &api.Result{ID: call.Call.ID, Name: call.Call.Name}})
+			}
+		}
+	}
 }
 
 // sends tells whether a part goes to Google. Reasoning and signatures do only

@@ -22,6 +22,10 @@ const (
 	// models that have none of their own. Its call is the answer's text.
 	jsonTool = "plexus_json_output"
 
+	// valueTool stands for one that is no object, which an input has to be: it
+	// is the member jsonValue of the input.
+	valueTool, jsonValue = "plexus_json_value", "value"
+
 	// ofNext and ofPrevious stand before the sealed signature of a text or a
 	// call in a redacted_thinking block: neither kind of block has a member
 	// for one, and clients send redacted_thinking back as it is. The first

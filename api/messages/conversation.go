@@ -43,6 +43,9 @@ type conversation struct {
 	foreign bool               // reasoning was left out
 }
 
+// again marks a second call of a turn with the id of the first.
+const again = "\x00"
+
 // pending is a call that may get a result.
 type pending struct {
 	id       string
@@ -212,8 +215,12 @@ func (c *conversation) call(p *api.Part) {
 	if !slices.Contains(c.called, p.Call.Name) {
 		c.called = append(c.called, p.Call.Name)
 	}
-	c.open[p.Call.ID] = pending{id: id, turn: len(c.turns) - 1}
-	t.calls = append(t.calls, p.Call.ID)
+	key := p.Call.ID
+	for before, ok := c.open[key]; ok && !c.native && before.turn == len(c.turns)-1; before, ok = c.open[key] {
+		key += again
+	}
+	c.open[key] = pending{id: id, turn: len(c.turns) - 1}
+	t.calls = append(t.calls, key)
 	if p.Source == api.Messages && len(p.Raw) > 0 {
 		t.block(p.Raw)
 		return
@@ -239,7 +246,11 @@ func (c *conversation) callID(id string) string {
 
 // result goes to the turn after its call's, whatever stands between.
 func (c *conversation) result(p *api.Part) error {
-	call, ok := c.open[p.Result.ID]
+	key := p.Result.ID
+	call, ok := c.open[key]
+	for next, more := c.open[key+again]; call.answered && more && next.turn == call.turn; next, more = c.open[key+again] {
+		key, call = key+again, next
+	}
 	if !ok && !c.native {
 		for i := range p.Result.Parts {
 			if err := c.add("user", &p.Result.Parts[i]); err != nil {
@@ -261,7 +272,7 @@ func (c *conversation) result(p *api.Part) error {
 		call.id = p.Result.ID
 	}
 	call.answered = true
-	c.open[p.Result.ID] = call
+	c.open[key] = call
 	block, err := c.resultBlock(p, call.id)
 	t.result(block)
 	return err

@@ -84,6 +84,9 @@ func (e *requestEncoder) supported() error {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.req.Extra)) {
+		if why := e.req.Missed(name); why != "" {
+			return &api.Unsupported{Field: name, Why: why}
+		}
 		if err := unsupported(name, e.req.Extra[name]); err != nil {
 			return err
 		}

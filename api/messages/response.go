@@ -1,12 +1,14 @@
 package messages
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // DecodeResponse implements api.Codec.
@@ -57,16 +59,30 @@ func (Codec) DecodeResponse(body []byte) (*api.Response, error) {
 	return resp, nil
 }
 
+// valueOf is the answer in an input of valueTool, or what there is of one that the
+// limit of tokens cut off.
+func valueOf(input []byte) string {
+	if value := jsonscan.Member(input, jsonValue); value != nil {
+		return string(value)
+	}
+	_, rest, _ := bytes.Cut(input, []byte{':'})
+	return string(bytes.TrimSpace(rest))
+}
+
 // unwrap turns the call that stands for structured output into the answer's
 // text, and tells whether the part is a call.
 func unwrap(p *api.Part) bool {
 	if p.Kind != api.ToolCall {
 		return false
 	}
-	if p.Call.Name != jsonTool {
+	switch p.Call.Name {
+	case jsonTool:
+		*p = api.Part{Kind: api.Text, Text: p.Call.Arguments}
+	case valueTool:
+		*p = api.Part{Kind: api.Text, Text: valueOf([]byte(p.Call.Arguments))}
+	default:
 		return true
 	}
-	*p = api.Part{Kind: api.Text, Text: p.Call.Arguments}
 	return false
 }
 

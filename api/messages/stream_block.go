@@ -14,6 +14,7 @@ type block struct {
 	kind  api.Kind
 	start []byte // an opaque block, or a call's input that came with its start
 	input []byte // the deltas of an opaque block, unquoted
+	value bool   // it is the call of valueTool, whose input is kept
 	more  string // the member of an opaque block to which they belong
 
 	signature string   // of reasoning
@@ -91,7 +92,7 @@ func (d *streamDecoder) call(raw []byte, b *block) api.Part {
 	if input := jsonscan.Member(raw, "input"); !api.Empty(input) {
 		b.start = append([]byte(nil), input...)
 	}
-	if call.Name == jsonTool {
+	if b.value = call.Name == valueTool; b.value || call.Name == jsonTool {
 		return api.Part{Kind: api.Text}
 	}
 	d.called = true

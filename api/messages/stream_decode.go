@@ -277,6 +277,10 @@ func (d *streamDecoder) piece(b *block, key, value []byte) {
 		if len(value) > 2 {
 			b.start = nil
 		}
+		if b.value {
+			b.keep(string(key), value)
+			return
+		}
 		d.text(b, value)
 	case "signature":
 		b.signed(value)
@@ -294,6 +298,11 @@ func (d *streamDecoder) close(i int) {
 		d.begin(b, &content)
 		b.part = d.parts - 1
 		d.block = d.block[:len(d.block)-1]
+	case b.value:
+		if b.start != nil {
+			b.input = b.start
+		}
+		d.text(&b, api.Quote(valueOf(b.input)))
 	case b.start != nil:
 		d.text(&b, api.Quote(string(b.start)))
 	}

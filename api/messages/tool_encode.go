@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
+	"github.com/caddy-plexus/plexus/api/jsonscan"
 )
 
 // tools writes tools and tool_choice, the latter only beside the former:
@@ -140,7 +141,7 @@ func (e *requestEncoder) toolChoice(offers bool) ([]byte, error) {
 	if e.forcesFormat() {
 		kind = "any"
 		if len(e.offered) == 0 || choice.Mode == api.ToolNone {
-			return []byte(`{"type":"tool","name":"` + jsonTool + `"}`), nil
+			return []byte(`{"type":"tool","name":"` + e.formatName() + `"}`), nil
 		}
 	}
 	if !offers {
@@ -179,15 +180,37 @@ func (e *requestEncoder) forcesFormat() bool {
 	return f != nil && !e.native && (len(f.Schema) == 0 || !e.traits.formats() || !bindable(f.Schema))
 }
 
+// formatName is the name of that tool.
+func (e *requestEncoder) formatName() string {
+	if kind := jsonscan.Member(e.req.Format.Schema, "type"); len(kind) > 0 && string(kind) != `"object"` && !jsonHas(kind, `"object"`) {
+		return valueTool
+	}
+	return jsonTool
+}
+
+// inValue is the schema of an object with a value of this schema, whose references
+// are to the root's definitions.
+func inValue(schema []byte) []byte {
+	dst := memberRaw([]byte(`{"type":"object"`), "properties", append(memberRaw([]byte{'{'}, jsonValue, schema), '}'))
+	dst = memberRaw(dst, "required", `["`+jsonValue+`"]`)
+	for _, name := range []string{"$defs", "definitions"} {
+		dst = optionalRaw(dst, name, jsonscan.Member(schema, name))
+	}
+	return append(dst, '}')
+}
+
 func (e *requestEncoder) formatTool() []byte {
 	f := e.req.Format
 	description := f.Description
 	if description == "" {
 		description = "The answer, as a JSON object."
 	}
-	dst := memberText(memberText([]byte{'{'}, "name", jsonTool), "description", description)
+	dst := memberText(memberText([]byte{'{'}, "name", e.formatName()), "description", description)
 	if len(f.Schema) == 0 {
 		return append(memberRaw(dst, "input_schema", `{"type":"object","additionalProperties":true}`), '}')
+	}
+	if e.formatName() == valueTool {
+		return append(memberRaw(dst, "input_schema", inValue(f.Schema)), '}')
 	}
 	return append(memberRaw(dst, "input_schema", inputSchema(f.Schema)), '}')
 }

@@ -127,3 +127,10 @@ func WithProperties(schema []byte) []byte {
 	}
 	return append(out, `"properties":{}}`...)
 }
+
+// IsObject tells whether a schema's root is an object, as OpenAI demands of the
+// answer's: https://platform.openai.com/docs/guides/structured-outputs#root-objects-must-not-be-anyof-and-must-be-an-object.
+func IsObject(schema []byte) bool {
+	kind := string(jsonscan.Member(schema, "type"))
+	return kind == "" || kind == `"object"`
+}

@@ -227,6 +227,9 @@ func (e *requestEncoder) sampling() {
 // format writes `text`: the form of the answer, and how long-winded it is.
 func (e *requestEncoder) format() {
 	req := e.req
+	if f := req.Format; f != nil && req.Source.Vendor() != vendor && e.model.Family != openai.Foreign && !openai.IsObject(f.Schema) {
+		e.unsupported(words(req.Source, "response_format", "output_config.format", "generationConfig.responseSchema"), "is no object, which the target's model demands")
+	}
 	// The others know no verbosity but medium.
 	if e.model.Family == openai.Plain || e.model.Family == openai.OSeries {
 		without := *e.req
@@ -334,6 +337,9 @@ func (e *requestEncoder) extras() {
 		case e.req.Source == api.Chat && slices.Contains(chatKnowsToo, name):
 			e.raw(name, e.req.Extra[name])
 		default:
+			if why := e.req.Missed(name); why != "" {
+				e.unsupported(name, why)
+			}
 			e.drop(!e.req.Repeats(name), name)
 		}
 	}

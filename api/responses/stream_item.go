@@ -228,7 +228,11 @@ func (e *streamEncoder) endCall() {
 	}
 	e.dst.inner(callInput(p.call.Custom), p.text)
 	e.send()
+	status := "completed"
+	if arguments, _ := jsonscan.String(append(append([]byte{'"'}, p.text...), '"')); !p.call.Custom && len(arguments) > 0 && arguments[0] == '{' && !json.Valid([]byte(arguments)) {
+		status = "incomplete" // the limit of tokens cut it off
+	}
 	var b buffer
-	e.callItem(&b, "completed")
+	e.callItem(&b, status)
 	e.itemDone(b)
 }
