@@ -270,10 +270,13 @@ func (t *translation) relayEvents() *failure {
 	limit := t.mayHold()
 	for !t.ready {
 		ev, err := reader.Next()
-		if err != nil && errors.Is(err, io.EOF) && decoder.Close(t.emit) && t.ready {
-			break // all of it came with its end
-		}
 		if err != nil {
+			if errors.Is(err, io.EOF) && decoder.Close(t.emit) && t.ready {
+				break // all of it came with its end
+			}
+			if t.harmless {
+				return t.fail(malformedCall)
+			}
 			return t.endedEarly(err)
 		}
 		if err := decoder.Decode(ev.Name, ev.Data, t.emit); err != nil {
