@@ -13,23 +13,25 @@ import (
 )
 
 // Large questions: a conversation of ordinary text, which JSON has to escape
-// here and there, and perhaps a picture, or what an agent has done, as the OpenAI
-// SDKs send them, which write the messages before the model.
+// here and there, and perhaps a picture, or what an agent has done, or a few long
+// documents, as the OpenAI SDKs send them, which write the messages before the model.
 
 // The kinds of them, besides mere text.
 const (
-	picture = "picture"
-	agent   = "agent"
+	picture  = "picture"
+	agent    = "agent"
+	document = "document"
 )
 
 // leastAsked is room for a few messages of each kind, in bytes.
-var leastAsked = map[string]int{"": 2000, picture: 2000, agent: 20_000}
+var leastAsked = map[string]int{"": 2000, picture: 2000, agent: 20_000, document: 2000}
 
 const (
 	// shortAnswer is the size of what answers a large question.
 	shortAnswer = 200
-	// turn is the size of a message's text.
-	turn = 1000
+	// turn is the size of a message's text, chapter that of a document's.
+	turn    = 1000
+	chapter = 100 * turn
 
 	opening = `{"messages":[{"role":"system","content":"You are a helpful assistant."}`
 	closing = `","max_tokens":100,"stream":false}`
@@ -48,8 +50,12 @@ func (s *script) conversation() (head, tail []byte) {
 	var b bytes.Buffer
 	b.Grow(s.asked)
 	b.WriteString(opening)
-	for i := 0; left >= 3*turn && (s.kind != picture || i < 4); i++ {
-		next := s.turn(i)
+	long := turn
+	if s.kind == document {
+		long = chapter
+	}
+	for i := 0; left >= 3*long && (s.kind != picture || i < 4); i++ {
+		next := s.turn(i, long)
 		b.WriteString(next)
 		left -= len(next)
 	}
@@ -58,14 +64,15 @@ func (s *script) conversation() (head, tail []byte) {
 	return b.Bytes(), []byte(closing)
 }
 
-// turn is one message, or an agent's call of a tool and its result.
-func (s *script) turn(i int) string {
+// turn is one message with a text of about so many bytes, or an agent's call of a tool
+// and its result.
+func (s *script) turn(i, long int) string {
 	if s.kind == agent {
 		const frame = `,{"role":"assistant","content":null,"tool_calls":[{"id":"call_%06d","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"/src/part_%d.go\",\"offset\":%d,\"limit\":40}"}}]},{"role":"tool","tool_call_id":"call_%06d","content":"%s"}`
-		return fmt.Sprintf(frame, i, i, 40*i, i, code(turn))
+		return fmt.Sprintf(frame, i, i, 40*i, i, code(long))
 	}
 	roles := [...]string{"user", "assistant"}
-	return fmt.Sprintf(`,{"role":%q,"content":"%s"}`, roles[i%2], words(i, turn))
+	return fmt.Sprintf(`,{"role":%q,"content":"%s"}`, roles[i%2], words(i, long))
 }
 
 // code is a text of about so many bytes, as JSON writes it.

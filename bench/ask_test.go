@@ -42,6 +42,7 @@ func TestQuestionsAreAsLongAsTheirModelSays(t *testing.T) {
 		f("ask-"+itoa(size)+"-picture", size)
 	}
 	f("ask-1048576", 1<<20)
+	f("ask-1048576-document", 1<<20)
 	f("ask-8388608-picture", 8<<20)
 }
 
@@ -53,6 +54,11 @@ func TestAPictureFillsMostOfAQuestion(t *testing.T) {
 	require.Greater(t, len(encoded), 8_000_000)
 	_, err := base64.StdEncoding.DecodeString(string(encoded))
 	require.NoError(t, err)
+}
+
+func TestADocumentIsAFewLongTexts(t *testing.T) {
+	q := questionOf(t, "ask-1048576-document")
+	require.Equal(t, 1+8+1, bytes.Count(q.body, []byte(`"role":`)))
 }
 
 func TestAnAgentHasToolsAndCallsThem(t *testing.T) {

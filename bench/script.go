@@ -19,7 +19,7 @@ const (
 // "whole-<bytes>", "stream-<events>-<pause>", "hold", which is one event and
 // silence until the client leaves, and "ask-<bytes>", which answers little to a
 // question of that size; with "-picture" after it, most of that is a picture, with
-// "-agent" it is tools, their calls and results.
+// "-agent" it is tools, their calls and results, with "-document" a few long texts.
 type script struct {
 	name   string
 	size   int // of a whole answer, in bytes
@@ -50,7 +50,7 @@ func parseScript(name string) (script, error) {
 			err = fmt.Errorf("such a question has at least %d bytes", leastAsked[s.kind])
 		}
 	default:
-		return s, fmt.Errorf("the model %q says neither whole-<bytes>, stream-<events>-<pause>, ask-<bytes>, ask-<bytes>-picture, ask-<bytes>-agent nor hold", name)
+		return s, fmt.Errorf("the model %q says neither whole-<bytes>, stream-<events>-<pause>, ask-<bytes>, ask-<bytes>-picture, ask-<bytes>-agent, ask-<bytes>-document nor hold", name)
 	}
 	if err != nil {
 		return s, fmt.Errorf("reading the model %q: %w", name, err)

@@ -21,6 +21,7 @@ func TestParseScript(t *testing.T) {
 	f("hold", script{events: 1, hold: true})
 	f("ask-10240", script{size: 200, asked: 10240})
 	f("ask-8388608-picture", script{size: 200, asked: 8 << 20, kind: picture})
+	f("ask-1048576-document", script{size: 200, asked: 1 << 20, kind: document})
 	f("ask-102400-agent", script{size: 200, asked: 100 << 10, kind: agent})
 
 	bad := func(name string) {

@@ -90,6 +90,7 @@ func works(z *sizes) ([]*work, error) {
 	t.add(whole("ask-medium", "10 KB questions, 16 connections", "ask-10240", 16, withLogs))
 	t.add(whole("ask-agent", "100 KB questions of an agent, 16 connections", "ask-102400-agent", 16, withoutLogs))
 	t.add(whole("ask-large", "1 MB questions, 4 connections", "ask-1048576", 4, withoutLogs))
+	t.add(whole("ask-document", "1 MB questions of long texts, 4 connections", "ask-1048576-document", 4, withoutLogs))
 	t.add(rested(z)(whole("ask-huge", "8 MB questions, two at once", "ask-8388608-picture", 2, withoutLogs)))
 	t.add(streamed("", "", withoutLogs))
 	for _, clients := range z.paced {
