@@ -285,3 +285,21 @@ func TestStampsGoByTheMonotonicClock(t *testing.T) {
 	require.EqualValues(t, time.Minute, stamp(now.Add(time.Minute))-stamp(now))
 	require.WithinDuration(t, now, time.Unix(0, stamp(now)), time.Minute)
 }
+
+// What was held against a provider without listed models and targets was neither
+// shown nor to be cleared.
+func TestWhatIsPassedThroughCanBeCleared(t *testing.T) {
+	p := newProvider(t, says(401, `{"error":{"message":"no"}}`))
+	g := newGateway(t, fmt.Sprintf("provider p {\n base_url %s/v1\n api_key sk-abcdef\n}", p.URL))
+	clock := fakeClock(g)
+	url := serveGateway(t, g).URL + "/v1/chat/completions"
+	for range 9 {
+		post(t, url, `{"model":"p/m"}`)
+		clock.advance(time.Second)
+	}
+	require.Equal(t, 503, post(t, url, `{"model":"p/m"}`).status)
+	app := &App{gateways: []*Gateway{g}}
+	_, err := app.clear(clearing{Provider: "p"})
+	require.NoError(t, err)
+	require.NotEqual(t, 503, post(t, url, `{"model":"p/m"}`).status)
+}

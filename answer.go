@@ -311,8 +311,16 @@ func (a *answer) clientGone(err error) {
 func (a *answer) conclude(verdict string, e *Error, cause error) {
 	x, t, now := a.x, a.target, a.x.gateway.now()
 	x.usage, x.err = a.watcher.Usage(), e
-	if x.usage.Known {
-		a.claim.slot.used(x.usage)
+	if x.partial = a.passage.op.api == api.Messages && !a.finished; x.partial {
+		// Until its end a stream of messages tells a number of tokens of the answer
+		// that is the first event's, mostly 1.
+		x.usage.Output, x.usage.Reasoning = 0, 0
+	}
+	if taken := x.usage; taken.Known {
+		if x.partial {
+			taken.Output = x.want.output
+		}
+		a.claim.slot.used(taken)
 	}
 	m := x.meters()
 	m.attempt(verdict)
@@ -320,8 +328,8 @@ func (a *answer) conclude(verdict string, e *Error, cause error) {
 		c.Write(zap.String("plexus_alias", x.route.Alias), zap.String("plexus_provider", t.Provider.Name), zap.String("plexus_model", t.Model),
 			zap.Int("attempt", a.number), zap.String("verdict", verdict), zap.Error(cause))
 	}
-	m.began(a.content)
 	if !a.counts() {
+		m.began(a.content)
 		t.state.observeUsage(x.usage, now)
 	}
 	switch verdict {

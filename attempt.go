@@ -86,7 +86,7 @@ func (a *attempt) run() *failure {
 
 // ask sends the request and passes on what comes of it.
 func (a *attempt) ask(req *http.Request) *failure {
-	res, err := a.target.Provider.transport.RoundTrip(req)
+	res, err := a.target.Provider.roundTrip(req)
 	a.clocks.connected() // where the transport does not tell
 	if err != nil {
 		f := judgeError(&a.ctx, err)

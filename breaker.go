@@ -32,6 +32,7 @@ type breaker struct {
 	told     int64 // the stamp until which the provider itself wants to be left alone
 	late     bool  // it failed after its first content
 	reason   string
+	fresh    bool // the present pause began while it was up
 	restored bool // or has been offered what was saved
 	blemish  bool // it counts in the standing
 }
@@ -165,6 +166,7 @@ func (b *breaker) failed(c *Cooldown, f *failure, began, now int64) (paused bool
 		return false
 	}
 	b.failures++
+	b.fresh = until == 0
 	b.told, b.late, b.reason = wish, f.late, f.reason
 	b.until.Store(later(now, c.pause(b.failures, f.retryAfter)))
 	return true

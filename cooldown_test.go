@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // coolable is a gateway with one provider a URL, each with the models m and n.
@@ -252,4 +255,39 @@ func TestTheErrorOfCoolingTargetsSaysWhy(t *testing.T) {
 	require.Equal(t, 503, got.status)
 	require.Contains(t, got.body, "try again in 20s: p1/m: 429 Too Many Requests; p2/m: 429 Too Many Requests")
 	require.Equal(t, 2, p.count())
+}
+
+// A target that failed soon after it was back was down in silence: the last word was
+// that it is up.
+func TestATargetThatIsDownAgainIsTold(t *testing.T) {
+	bad := true
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		if bad {
+			says(500, "")(w, r)
+			return
+		}
+		says(200, chatAnswer)(w, r)
+	})
+	good := newProvider(t, says(200, chatAnswer))
+	g, clock, url := coolable(t, p.URL, good.URL)
+	core, logs := observer.New(zapcore.InfoLevel)
+	g.logger = zap.New(core)
+	told := func() (all []string) {
+		for _, e := range logs.All() {
+			if strings.HasPrefix(e.Message, "target ") {
+				all = append(all, e.Message)
+			}
+		}
+		return all
+	}
+	require.Equal(t, 200, post(t, url, askFast).status) // p1 fails
+	bad = false
+	clock.advance(time.Minute)
+	require.Equal(t, 200, post(t, url, askFast).status) // p1 is back
+	require.Equal(t, []string{"target down", "target up"}, told())
+	bad = true
+	clock.advance(time.Second)
+	require.Equal(t, 200, post(t, url, askFast).status) // p1 fails again
+	require.Equal(t, stateCooling, g.router.names["fast"].targets[0].status(g.now()).State)
+	require.Equal(t, []string{"target down", "target up", "target down"}, told(), "the last word is that it is up, though it is down")
 }

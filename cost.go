@@ -14,7 +14,7 @@ import (
 // cost is what the request takes by the usage that the provider reported, and
 // whether that is known.
 func (x *exchange) cost() (prices.NanoUSD, bool) {
-	if x.target == nil || !x.usage.Known {
+	if x.target == nil || !x.usage.Known || x.partial {
 		return 0, false
 	}
 	return x.tariff(x.target, &x.usage).Cost(billed(&x.usage))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -404,4 +405,37 @@ func TestEstimate(t *testing.T) {
 	f(`{"type":"image_url","image_url":{"url":"data:image\/png;base64,`+picture[23:]+`"}}`, 1)
 	f(`{"type":"image","source":{"type":"base64","data":"`+picture+`"}}`, 1)
 	f(`{"type":"image_url","image_url":{"url":"data:image/png;base64,`+picture[22:]+`"}},{"inlineData":{"data":"`+strings.ReplaceAll(picture, "+/", "-_")+`"}}`, 2)
+}
+
+// Of an answer that was cut off the number of tokens was that of its first event, 1,
+// which was taken for what it cost, and for what it took of tpm.
+func TestWhatACanceledMessageTook(t *testing.T) {
+	f := func(path, body string) {
+		t.Helper()
+		p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+			streams(claudeStart, `event: content_block_start`+"\n"+`data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`+"\n\n"+
+				`event: content_block_delta`+"\n"+`data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"`+strings.Repeat("many words ", 400)+`"}}`+"\n\n")(w, r)
+			<-r.Context().Done()
+		})
+		g := newGateway(t, fmt.Sprintf("provider p anthropic {\n base_url %s/v1\n tpm 100000\n}\nmodel fast {\n target p claude-sonnet-4-5\n}", p.URL))
+		core, logs := observer.New(zapcore.DebugLevel)
+		g.logger = zap.New(core)
+		ctx, cancel := context.WithCancel(context.Background())
+		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, serveGateway(t, g).URL+path, strings.NewReader(body))
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		_, _ = io.ReadFull(res.Body, make([]byte, 4000))
+		cancel()
+		res.Body.Close()
+		awaits(t, "the end", func() bool { return logs.FilterMessage("finished").Len() == 1 })
+		fields := logs.FilterMessage("finished").All()[0].ContextMap()
+		require.Equal(t, "CLIENT_CLOSED", fields["plexus_error"])
+		require.NotContains(t, fields, "plexus_output_tokens", "the provider's 1 is not what the answer took")
+		require.NotContains(t, fields, "plexus_cost", "a cost that leaves out the answer")
+		// docs/limits.md: "An answer without a usage, such as one whose client left, took as many as were reserved."
+		left := (&App{gateways: []*Gateway{g}}).limitStatus()[0].Credentials[0].TokensLeft
+		require.LessOrEqual(t, *left, int64(100000-1310-500), "the answer is reckoned as it was reserved")
+	}
+	f("/v1/messages", `{"model":"fast","stream":true,"max_tokens":4000,"messages":[{"role":"user","content":"hi"}]}`)
+	f("/v1/chat/completions", `{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}`)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"unicode"
@@ -122,16 +123,38 @@ func (c *Credential) authenticate(header map[string][]string, at *endpoint) {
 // them in their errors.
 func (p *Provider) redact(body []byte) []byte {
 	// The longest first: one may be the beginning of another.
-	longest := func(a, b *Credential) int { return len(b.secret) - len(a.secret) }
-	for _, c := range slices.SortedStableFunc(slices.Values(p.credentials), longest) {
-		if len(c.secret) < 4 {
+	longest := func(a, b string) int { return len(b) - len(a) }
+	secrets := slices.Clone(p.headerSecrets)
+	for _, c := range p.credentials {
+		secrets = append(secrets, c.secret)
+	}
+	slices.SortStableFunc(secrets, longest)
+	for _, secret := range secrets {
+		if len(secret) < 4 {
 			continue
 		}
-		for _, written := range []string{c.secret, strings.ReplaceAll(c.secret, "/", `\/`)} {
+		for _, written := range []string{secret, strings.ReplaceAll(secret, "/", `\/`)} {
 			body = bytes.ReplaceAll(body, []byte(written), []byte("REDACTED"))
 		}
 	}
 	return body
+}
+
+// findHeaderSecrets finds the values of placeholders such as {env.NAME} in
+// header_up, which may be credentials too.
+func (p *Provider) findHeaderSecrets(repl *caddy.Replacer) {
+	p.headerSecrets = nil
+	for _, values := range []http.Header{p.HeaderUp.Add, p.HeaderUp.Set} {
+		for _, list := range values {
+			for _, value := range list {
+				for _, found := range secretPlaceholder.FindAllString(value, -1) {
+					if strings.HasPrefix(found, "{env.") || strings.HasPrefix(found, "{file.") {
+						p.headerSecrets = append(p.headerSecrets, repl.ReplaceAll(found, ""))
+					}
+				}
+			}
+		}
+	}
 }
 
 // credentialState is what is learnt of a credential, at all the models that it

@@ -307,3 +307,16 @@ func TestRedactingACredentialThatBeginsAnother(t *testing.T) {
 	p := &Provider{credentials: []*Credential{{secret: "sk-team"}, {secret: "sk-team-secret"}}}
 	require.Equal(t, "the key REDACTED, not REDACTED", string(p.redact([]byte("the key sk-team-secret, not sk-team"))))
 }
+
+// A credential that header_up sends reached clients in the errors that quote it.
+func TestCredentialsOfHeaderUpAreRedacted(t *testing.T) {
+	t.Setenv("PLEXUS_TEST_HEADER", "sk-of-header-up")
+	p := newProvider(t, func(w http.ResponseWriter, r *http.Request) {
+		says(400, `{"error":{"message":"no `+r.Header.Get("X-Gateway-Auth")+`"}}`)(w, r)
+	})
+	g := newGateway(t, fmt.Sprintf("provider p {\n base_url %s/v1\n header_up X-Gateway-Auth \"Bearer {env.PLEXUS_TEST_HEADER}\"\n}\nmodel fast {\n target p m\n}", p.URL))
+	got := post(t, serveGateway(t, g).URL+"/v1/chat/completions", askFast)
+	require.Equal(t, 400, got.status)
+	require.Contains(t, p.last(t).header.Get("X-Gateway-Auth"), "sk-of")
+	require.NotContains(t, got.body, "sk-of-header-up")
+}

@@ -51,6 +51,7 @@ type exchange struct {
 	queued       time.Duration // for which it has
 	firstContent time.Duration // since start; 0 while there is none
 	usage        api.Usage
+	partial      bool           // the usage is that of the prompt alone
 	promptTokens int            // by the size of the request
 	hedgeCost    prices.NanoUSD // of attempts that another was faster than
 	race         *race          // while attempts run beside each other
@@ -188,6 +189,9 @@ func (x *exchange) fields() []zap.Field {
 	}
 	if x.usage.Known {
 		for _, c := range tokenClasses {
+			if c.answers && x.partial {
+				continue
+			}
 			fields = append(fields, zap.Int64("plexus_"+c.name+"_tokens", c.of(&x.usage)))
 		}
 	}
@@ -204,14 +208,15 @@ const classesOfTokens = 5
 
 // tokenClasses names the classes of tokens in logs, placeholders and metrics.
 var tokenClasses = [classesOfTokens]struct {
-	name string
-	of   func(*api.Usage) int64
+	name    string
+	answers bool // they are the answer's, not the prompt's
+	of      func(*api.Usage) int64
 }{
-	{"input", func(u *api.Usage) int64 { return u.Input }},
-	{"cache_read", func(u *api.Usage) int64 { return u.CacheRead }},
-	{"cache_write", func(u *api.Usage) int64 { return u.CacheWrite }},
-	{"output", func(u *api.Usage) int64 { return u.Output }},
-	{"reasoning", func(u *api.Usage) int64 { return u.Reasoning }},
+	{"input", false, func(u *api.Usage) int64 { return u.Input }},
+	{"cache_read", false, func(u *api.Usage) int64 { return u.CacheRead }},
+	{"cache_write", false, func(u *api.Usage) int64 { return u.CacheWrite }},
+	{"output", true, func(u *api.Usage) int64 { return u.Output }},
+	{"reasoning", true, func(u *api.Usage) int64 { return u.Reasoning }},
 }
 
 // placeholder gives the values of {http.plexus.*}, as far as they are known when
@@ -275,7 +280,7 @@ func (x *exchange) tokenPlaceholder(name string) (any, bool) {
 		if name != c.name+"_tokens" {
 			continue
 		}
-		if !x.usage.Known {
+		if !x.usage.Known || c.answers && x.partial {
 			return "", true
 		}
 		return c.of(&x.usage), true

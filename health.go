@@ -92,7 +92,7 @@ func (g *Gateway) blame(a *attempt, f *failure) {
 	}
 	n := g.noticeOf(a.target, a.claim.lane, b, now)
 	metrics.cooldowns.WithLabelValues(n.provider, n.model, f.verdict).Inc()
-	if n.pauses == 1 {
+	if n.fresh {
 		g.tell(zapcore.InfoLevel, "target down", eventDown, n)
 	} else {
 		g.tell(zapcore.DebugLevel, "target stays down", "", n)
@@ -136,6 +136,7 @@ type notice struct {
 	// has several; else 0.
 	credential int
 	pauses     int64
+	fresh      bool      // it was up before
 	until      time.Time // zero when it is up
 }
 
@@ -150,7 +151,7 @@ func (g *Gateway) noticeOf(t *Target, l *lane, b *breaker, now time.Time) notice
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n.reason, n.pauses = b.reason, b.failures
+	n.reason, n.pauses, n.fresh = b.reason, b.failures, b.fresh
 	if until := b.until.Load(); until != 0 {
 		n.until = timeOf(until, now).UTC()
 	}

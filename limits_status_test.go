@@ -143,3 +143,10 @@ func TestLimitsOfGatewaysThatShareAProvider(t *testing.T) {
 	require.JSONEq(t, `[{"provider":"ollama","in_flight":0,"max_concurrency":7,"waiting":0,"models":[{"model":"a"},{"model":"z","in_flight":0}],
 		"credentials":[{"number":1,"rpm":9,"requests_left":9}]}]`, string(raw))
 }
+
+// The bound of an alias was not told where the provider lists the model without one.
+func TestTheBoundOfAnAliasIsTold(t *testing.T) {
+	g := newGateway(t, "provider p {\n base_url http://127.0.0.1:1/v1\n models m\n}\nmodel fast {\n target p m {\n max_concurrency 2\n }\n}")
+	status := (&App{gateways: []*Gateway{g}}).limitStatus()
+	require.Equal(t, 2, status[0].Models[0].MaxConcurrency)
+}

@@ -189,7 +189,9 @@ func (x *exchange) measure() {
 	if !x.usage.Known {
 		return
 	}
-	m.usage(&x.usage)
+	if m.usage(&x.usage); x.partial {
+		return
+	}
 	if cost, known := x.cost(); known {
 		m.costs(cost)
 		return

@@ -134,7 +134,8 @@ type Provider struct {
 	failover       Failover      // the above, complete
 	cooldown       Cooldown      // likewise
 	credentials    []*Credential // all, and never none
-	unlistedIn     []*lane       // the lanes of models that nobody listed
+	headerSecrets  []string
+	unlistedIn     []*lane // the lanes of models that nobody listed
 	unlistedMeters metered
 	check          HealthCheck  // likewise
 	health         *healthState // nil where there are no checks
@@ -186,6 +187,7 @@ func (p *Provider) provision(ctx caddy.Context, fallback http.RoundTripper, logg
 		if err := p.HeaderUp.Provision(ctx); err != nil {
 			return fmt.Errorf("header_up: %w", err)
 		}
+		p.findHeaderSecrets(caddy.NewReplacer())
 	}
 	if p.TransportRaw == nil {
 		p.use(fallback)

@@ -40,6 +40,7 @@ func (a *attempt) refused(res *http.Response) *failure {
 		return a.failed(f, nil)
 	}
 	metrics.attempt(t, f.verdict)
+	_ = a.failed(f, nil) // tells the log
 	x.gateway.succeeded(a)
 	switch {
 	case opened:

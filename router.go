@@ -227,7 +227,7 @@ func loadSelector(ctx caddy.Context, m *Model) (Selector, error) {
 func (r *Router) Resolve(name string) (Route, error) {
 	if rt := r.names[name]; rt != nil {
 		if len(rt.targets) == 0 {
-			return Route{}, fail(ErrNoEnabledTargets, "every target of the model %s is disabled", quoted(rt.model.Alias))
+			return Route{Alias: rt.alias, route: rt}, fail(ErrNoEnabledTargets, "every target of the model %s is disabled", quoted(rt.model.Alias))
 		}
 		return Route{Alias: rt.alias, Targets: rt.targets, route: rt}, nil
 	}
@@ -243,10 +243,15 @@ func (r *Router) Resolve(name string) (Route, error) {
 	if t == nil {
 		// What nobody listed shares one state and one label: clients could
 		// invent names without end.
-		t = &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel, metered: &p.unlistedMeters, failover: &p.failover}
+		t = p.unlistedTarget(model)
 		_ = t.findPrice() // nothing is declared of it that could be wrong
 	}
 	return Route{Alias: name, Passthrough: true, Targets: []*Target{t}}, nil
+}
+
+// unlistedTarget is a model that nobody listed.
+func (p *Provider) unlistedTarget(model string) *Target {
+	return &Target{Provider: p, Model: model, Weight: 1, state: p.unlisted, lanes: p.unlistedIn, label: unlistedLabel, metered: &p.unlistedMeters, failover: &p.failover}
 }
 
 // maxModelName is the longest name of a model in bytes that a request may have:

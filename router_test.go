@@ -375,3 +375,12 @@ func TestCoolingDownSaysTheSameAsRetryAfter(t *testing.T) {
 	require.Equal(t, "3", got.header.Get("Retry-After"))
 	require.Contains(t, got.body, "try again in 3s")
 }
+
+// A model whose targets are all disabled was counted among the names that clients
+// make up.
+func TestAnAliasOfDisabledTargetsIsCountedByName(t *testing.T) {
+	g := newGateway(t, "provider p {\n base_url http://127.0.0.1:1/v1\n disabled\n}\nmodel off-as-a-whole {\n target p m\n}")
+	require.Equal(t, 404, post(t, serveGateway(t, g).URL+"/v1/chat/completions", `{"model":"off-as-a-whole"}`).status)
+	n, _ := countedBy(t, metrics.requests, "alias", "off-as-a-whole")
+	require.Equal(t, 1.0, n)
+}

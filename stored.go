@@ -56,7 +56,7 @@ func (x *exchange) serveStored() error {
 	a := x.newAttempt(x.target, x.storedPassage(id), claim{lane: &lane{credential: credential}})
 	a.start(limit{time.Duration(p.failover.Answer), "no answer"})
 	defer a.end()
-	res, err := p.transport.RoundTrip(a.newRequest())
+	res, err := p.roundTrip(a.newRequest())
 	if err != nil {
 		return a.storedFailed(judgeError(&a.ctx, err), err)
 	}

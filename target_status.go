@@ -11,11 +11,16 @@ import (
 // providers and their models' names.
 func (g *Gateway) targets() []*Target {
 	var all []*Target
-	seen := map[*targetState]bool{}
+	seen := map[*targetState]int{}
 	add := func(t *Target) {
-		if !t.Provider.Disabled && !seen[t.state] {
-			seen[t.state] = true
+		i, known := seen[t.state]
+		switch {
+		case t.Provider.Disabled:
+		case !known:
+			seen[t.state] = len(all)
 			all = append(all, t)
+		case all[i].lanes[0].gate.most == 0:
+			all[i] = t // which may be bounded by its alias
 		}
 	}
 	for _, p := range g.Providers {
@@ -26,6 +31,11 @@ func (g *Gateway) targets() []*Target {
 	for _, rt := range g.router.models {
 		for _, t := range rt.targets {
 			add(t)
+		}
+	}
+	for _, p := range g.Providers {
+		if !slices.ContainsFunc(all, func(t *Target) bool { return t.Provider == p }) {
+			add(p.unlistedTarget(unlistedLabel)) // all that is passed through to it
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *Target) int {

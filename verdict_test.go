@@ -1,11 +1,17 @@
 package plexus
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -54,4 +60,19 @@ func TestFailoverOver(t *testing.T) {
 	f(&Failover{Attempts: 1}, &Failover{Attempts: 5, FirstContent: 5e9}, Failover{Attempts: 1, FirstContent: 5e9, Answer: 600e9})
 	f(&Failover{FirstContent: 5e9}, &Failover{FirstContent: 6e9, Answer: 9e9}, Failover{Attempts: 3, FirstContent: 5e9, Answer: 9e9})
 	f(&Failover{Answer: 7e9}, &Failover{OnStatus: []int{4}}, Failover{Attempts: 3, FirstContent: 60e9, Answer: 7e9, OnStatus: []int{4}})
+}
+
+// A provider's refusal that goes to the client was in no log.
+func TestRefusalsAreLogged(t *testing.T) {
+	p := newProvider(t, says(400, `{"error":{"message":"temperature must be 1"}}`))
+	g := newGateway(t, fmt.Sprintf("provider p {\n base_url %s/v1\n}\nmodel fast {\n target p m\n}", p.URL))
+	core, logs := observer.New(zapcore.DebugLevel)
+	g.logger = zap.New(core)
+	require.Equal(t, 400, post(t, serveGateway(t, g).URL+"/v1/chat/completions", askFast).status)
+	var all bytes.Buffer
+	for _, e := range logs.All() {
+		line, _ := json.Marshal(e.ContextMap())
+		fmt.Fprintln(&all, e.Message, string(line))
+	}
+	require.Contains(t, all.String(), "temperature must be 1", "what the provider said:\n%s", all.String())
 }
