@@ -298,8 +298,9 @@ func TestWhatIsPassedThroughCanBeCleared(t *testing.T) {
 		clock.advance(time.Second)
 	}
 	require.Equal(t, 503, post(t, url, `{"model":"p/m"}`).status)
-	app := &App{gateways: []*Gateway{g}}
-	_, err := app.clear(clearing{Provider: "p"})
+	require.Equal(t, "_other", g.targets()[0].Model)
+	cleared, err := (&App{gateways: []*Gateway{g}}).clear(clearing{Provider: "p"})
 	require.NoError(t, err)
+	require.Equal(t, 1, cleared)
 	require.NotEqual(t, 503, post(t, url, `{"model":"p/m"}`).status)
 }

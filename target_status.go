@@ -11,8 +11,9 @@ import (
 // providers and their models' names.
 func (g *Gateway) targets() []*Target {
 	var all []*Target
-	seen := map[*targetState]int{}
+	seen, reached := map[*targetState]int{}, map[*Provider]bool{}
 	add := func(t *Target) {
+		reached[t.Provider] = true
 		i, known := seen[t.state]
 		switch {
 		case t.Provider.Disabled:
@@ -34,7 +35,7 @@ func (g *Gateway) targets() []*Target {
 		}
 	}
 	for _, p := range g.Providers {
-		if !slices.ContainsFunc(all, func(t *Target) bool { return t.Provider == p }) {
+		if !reached[p] && !p.Disabled {
 			add(p.unlistedTarget(unlistedLabel)) // all that is passed through to it
 		}
 	}
