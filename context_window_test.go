@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/caddy-plexus/plexus/api"
@@ -257,22 +256,4 @@ func TestATooLongContextGoesByTheAttemptsOfTheModelAskedFor(t *testing.T) {
 	got := post(t, serveGateway(t, g).URL+"/v1/chat/completions", askFast)
 	require.Equal(t, 200, got.status, got.body)
 	require.Equal(t, "p2", got.header.Get("X-Plexus-Provider"))
-}
-
-// Counts of tokens were among the times to first content, and made models look fast.
-func TestCountsAreNoFirstContent(t *testing.T) {
-	p := newProvider(t, says(200, `{"input_tokens":100}`))
-	g := newGateway(t, fmt.Sprintf("provider counted-alone none {\n base_url messages %s/v1\n}\nmodel fast {\n target counted-alone m\n}", p.URL))
-	require.Equal(t, 200, post(t, serveGateway(t, g).URL+"/v1/messages/count_tokens", `{"model":"fast","messages":[]}`).status)
-	registry := prometheus.NewRegistry()
-	require.NoError(t, registry.Register(metrics.firstContent))
-	families, err := registry.Gather()
-	require.NoError(t, err)
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				require.NotEqual(t, "counted-alone", l.GetValue())
-			}
-		}
-	}
 }

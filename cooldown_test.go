@@ -209,6 +209,20 @@ func TestACountForgivesNothing(t *testing.T) {
 	require.Equal(t, "1", attempts())
 }
 
+// Counts of tokens were among the times to first content, and made models look fast.
+func TestCountsAreNoFirstContent(t *testing.T) {
+	p := newProvider(t, countsAnd(says(200, messagesAnswer)))
+	_, port, _ := strings.Cut(strings.TrimPrefix(p.URL, "http://"), ":")
+	name := "counts-" + port // the metrics are those of all tests
+	url := serveGateway(t, newGateway(t, fmt.Sprintf("provider %s none {\n base_url messages %s/v1\n}\nmodel fast {\n target %s m\n}", name, p.URL, name))).URL + "/v1/messages"
+	require.Equal(t, 200, post(t, url+"/count_tokens", askMessages).status)
+	_, series := countedOf(t, metrics.firstContent, name)
+	require.Zero(t, series)
+	require.Equal(t, 200, post(t, url, askMessages).status)
+	_, series = countedOf(t, metrics.firstContent, name)
+	require.Equal(t, 1, series)
+}
+
 // The only target was left alone for the whole pause, 10 seconds, though it had asked
 // for one: to say nothing would have been better for it.
 func TestTheOnlyTargetIsLeftAloneForAsLongAsItSays(t *testing.T) {
