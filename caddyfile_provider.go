@@ -194,9 +194,10 @@ func (p *Provider) parseHeaderUp(d *caddyfile.Dispenser) error {
 		p.HeaderUp = new(headers.HeaderOps)
 	}
 	args := d.RemainingArgs()
-	for i := range args { // Caddy does this in sites, but not in global options
+	shorthands := httpcaddyfile.NewShorthandReplacer() // which Caddy applies to sites, but not to global options
+	for i := range args {
 		token := caddyfile.Segment{{Text: args[i]}}
-		httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&token)
+		shorthands.ApplyToSegment(&token)
 		args[i] = token[0].Text
 	}
 	var err error

@@ -212,9 +212,19 @@ func TestTheCredentialOfAContinuedResponseCounts(t *testing.T) {
 	target := g.router.names["fast"].targets[0]
 	id := g.Providers[0].sealResponseID(target.lanes[0].credential, g.Keys[0], "resp_x")
 	g.blame(attemptAt(target, g.now()), &failure{status: 429, verdict: verdictStatus, reason: "429", retryAfter: 2 * time.Minute})
-	got := post(t, serveGateway(t, g).URL+"/v1/responses", `{"model":"fast","input":"hi","previous_response_id":"`+id+`"}`, "X-Api-Key", "secret-of-k")
-	require.Equal(t, 503, got.status)
-	require.Equal(t, "120", got.header.Get("Retry-After"))
+	url := serveGateway(t, g).URL + "/v1/responses"
+	f := func() {
+		t.Helper()
+		got := post(t, url, `{"model":"fast","input":"hi","previous_response_id":"`+id+`"}`, "X-Api-Key", "secret-of-k")
+		require.Equal(t, 503, got.status)
+		require.Equal(t, "120", got.header.Get("Retry-After"))
+	}
+	f()
+	// The other one is left alone too, for a shorter time.
+	other := attemptAt(target, g.now())
+	other.claim.lane = target.lanes[1]
+	g.blame(other, &failure{status: 429, verdict: verdictStatus, reason: "429", retryAfter: 20 * time.Second})
+	f()
 }
 
 func TestStatusOfCredentials(t *testing.T) {

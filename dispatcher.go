@@ -14,8 +14,8 @@ import (
 func (x *exchange) dispatch() error {
 	expected := x.req.estimate(&x.op)
 	x.want = x.wants(expected)
+	x.route.of = x
 	if len(x.route.Targets) > 1 {
-		x.route.of = x
 		x.route.fit(&x.req, &x.op, expected)
 	}
 	x.promptTokens = expected.input

@@ -140,7 +140,6 @@ func (x *exchange) pin() error {
 		return previousNotFound("the response %s cannot be continued with the model %s: no target of it is at the provider that has the response, %s",
 			quoted(sealed), quoted(x.req.model), p.Name)
 	}
-	x.route.credential = credential
 	x.route.Targets, x.credential, x.req.previousID, x.req.sealedID = at, credential, id, sealed
 	return nil
 }

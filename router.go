@@ -52,9 +52,8 @@ type Route struct {
 	// Targets are the enabled ones, in the order in which they are written.
 	Targets []*Target
 
-	route      *route
-	credential *Credential // the one that the request needs, or nil for any
-	of         *exchange   // which asks for it, once it does
+	route *route
+	of    *exchange // which asks for it, once it does
 }
 
 // newRouter checks the models against the providers and builds the maps.
@@ -313,7 +312,11 @@ func (r *Route) plan(op *operation, expected estimate, now time.Time, room []*Ta
 		}
 		order, free = sortOut(room, now)
 		if len(order) == 0 {
-			return nil, 0, coolingDown(room, now, r.credential)
+			var with *Credential
+			if r.of != nil {
+				with = r.of.credential
+			}
+			return nil, 0, coolingDown(room, now, with)
 		}
 	}
 	first := order[:free]

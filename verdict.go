@@ -243,7 +243,8 @@ func (x *exchange) allFailed(unable error) error {
 	return err
 }
 
-// coolingDown is the error where every target is to be left alone.
+// coolingDown is the error where every target is to be left alone, of a request that
+// needs a certain credential or, with nil, any.
 func coolingDown(targets []*Target, now time.Time, with *Credential) error {
 	soonest := time.Duration(1<<63 - 1)
 	var held []string

@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 
 	"github.com/caddy-plexus/plexus/api"
 	"github.com/caddy-plexus/plexus/api/jsonscan"
@@ -119,16 +120,13 @@ func (e *requestEncoder) limits() {
 		// other: https://github.com/editor-code-assistant/eca/issues/231.
 		e.integer("max_tokens", r.MaxTokens)
 	}
-	stop := r.Stop
-	if len(stop) > maxStop && !e.native {
-		e.refuse(e.word("stop", "stop_sequences", "generationConfig.stopSequences"),
-			"has more than the 4 texts that a chat target takes")
-	}
+	stop, stopWord := r.Stop, e.word("stop", "stop_sequences", "generationConfig.stopSequences")
 	switch {
 	case len(stop) == 0:
+	case len(stop) > maxStop && !e.native:
+		e.refuse(stopWord, "has more than the "+strconv.Itoa(maxStop)+" texts that a chat target takes")
 	case !e.model.stops():
-		e.refuse(e.word("stop", "stop_sequences", "generationConfig.stopSequences"),
-			"is refused by the target's model, which cannot end an answer at a text: leave it out")
+		e.refuse(stopWord, "is refused by the target's model, which cannot end an answer at a text: leave it out")
 	case len(stop) == 1:
 		e.text("stop", stop[0])
 	default:
